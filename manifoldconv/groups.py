@@ -7,65 +7,24 @@ generates, a kernel says under which group it is invariant.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import operator
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from manifoldconv.errors import float64
-
-Matrices = Tensor | Sequence[Tensor]
-
-EQUALITY_TOLERANCE = 1e-9
-"""How far apart (entrywise) two mirrors may lie and still make groups compare equal."""
-
-
-def rotation_matrix(angle: Tensor | float) -> Tensor:
-    """Rotations of the plane, counterclockwise: angles `(...,)` in radians to `(..., 2, 2)`.
-
-    >>> rotation_matrix(0.0)
-    tensor([[1., -0.],
-            [0., 1.]], dtype=torch.float64)
-    """
-    angle = torch.as_tensor(angle, dtype=torch.float64)
-    cosine, sine = torch.cos(angle), torch.sin(angle)
-    return torch.stack([torch.stack([cosine, -sine], -1), torch.stack([sine, cosine], -1)], -2)
-
-
-def reflection_matrix(axis: Tensor | float) -> Tensor:
-    """Reflections of the plane that fix the line at angle `axis` `(...,)` in radians: `(..., 2, 2)`."""
-    doubled = 2 * torch.as_tensor(axis, dtype=torch.float64)
-    cosine, sine = torch.cos(doubled), torch.sin(doubled)
-    return torch.stack([torch.stack([cosine, sine], -1), torch.stack([sine, -cosine], -1)], -2)
-
-
-def describe_element(matrix: Tensor) -> str:
-    """An orthogonal matrix in words, for messages.
-
-    >>> describe_element(rotation_matrix(0.5))
-    'rotation by 0.5 rad (28.65°)'
-    >>> describe_element(torch.diag(torch.tensor([1.0, -1.0])))
-    'reflection diag(1, -1)'
-    """
-    matrix = float64("matrix", matrix, (None, None))
-    rounded = matrix.round()
-    diagonal = torch.diag(torch.diagonal(rounded))
-    signs = "diag(" + ", ".join(str(int(sign)) for sign in torch.diagonal(rounded)) + ")"
-    is_diagonal = bool((matrix - diagonal).abs().max() <= EQUALITY_TOLERANCE)
-    if is_diagonal and bool((torch.diagonal(rounded) == 1).all()):
-        return "identity"
-    if bool(torch.linalg.det(matrix) < 0):
-        if is_diagonal:
-            return f"reflection {signs}"
-        if matrix.shape[-1] == 2:
-            axis = 0.5 * math.atan2(float(matrix[1, 0]), float(matrix[0, 0])) % math.pi
-            return f"reflection across the line at {axis:.4g} rad ({math.degrees(axis):.4g}°)"
-        return f"orientation-reversing element {matrix.tolist()}"
-    if matrix.shape[-1] == 2:
-        angle = math.atan2(float(matrix[1, 0]), float(matrix[0, 0]))
-        return f"rotation by {angle:.4g} rad ({math.degrees(angle):.4g}°)"
-    return f"rotation {signs}" if is_diagonal else f"rotation {matrix.tolist()}"
+from manifoldconv.orthogonal import (
+    ORTHOGONAL_TOLERANCE,
+    Matrices,
+    describe_element,
+    nearest_reflection,
+    orthogonal_stack,
+    plane_rotation,
+    reflection_matrix,
+    rotation_matrix,
+    whole_turns,
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -94,17 +53,18 @@ class StructureGroup:
     dimension: int
     rotation_order: int | None = 1
     mirror: Tensor | None = None
-    residual: float = field(default=0.0)
+    residual: float = 0.0
 
     def __post_init__(self) -> None:
-        d, n = self.dimension, self.rotation_order
-        if not isinstance(d, int) or d < 1:
-            raise ValueError(f"the dimension of a structure group must be a whole number ≥ 1; got {d!r}")
-        if n is not None and (not isinstance(n, int) or n < 1):
-            raise ValueError(f"the number of rotations must be a whole number ≥ 1, or None; got {n!r}")
-        if d == 1 and n is None:
-            object.__setattr__(self, "rotation_order", 1)
-        elif d != 2 and n not in (1, None):
+        d = _positive_whole("the dimension of a structure group", self.dimension)
+        n = self.rotation_order
+        if n is not None:
+            n = _positive_whole("the number of rotations", n)
+        elif d == 1:
+            n = 1
+        object.__setattr__(self, "dimension", d)
+        object.__setattr__(self, "rotation_order", n)
+        if d != 2 and n not in (1, None):
             raise ValueError(f"C({n}) and D({n}) are groups of the plane; got dimension {d}")
         if self.mirror is not None:
             object.__setattr__(self, "mirror", _checked_mirror(self.mirror, d))
@@ -147,10 +107,7 @@ class StructureGroup:
     @classmethod
     def orthogonal(cls, dimension: int) -> StructureGroup:
         """O(d), all rotations and reflections. O(1) = {1, -1} is a reflection."""
-        if dimension < 1:
-            raise ValueError(
-                f"the dimension of a structure group must be a whole number ≥ 1; got {dimension!r}"
-            )
+        dimension = _positive_whole("the dimension of a structure group", dimension)
         mirror = torch.eye(dimension, dtype=torch.float64)
         mirror[-1, -1] = -1.0
         return cls(dimension, None, mirror)
@@ -179,9 +136,8 @@ class StructureGroup:
         >>> StructureGroup.generated(rotation_matrix(torch.tensor([1.0]))).name
         'SO(2)'
         """
-        stack = _checked_generators(matrices, tolerance)
-        if not (isinstance(max_order, int) and max_order >= 1):
-            raise ValueError(f"max_order must be a whole number ≥ 1; got {max_order!r}")
+        stack = orthogonal_stack(matrices, tolerance)
+        max_order = _positive_whole("max_order", max_order)
         if stack.shape[-1] != 2:
             return _generated_outside_the_plane(stack, tolerance)
         angles = torch.atan2(stack[:, 1, 0], stack[:, 0, 0])
@@ -190,9 +146,7 @@ class StructureGroup:
         # turns by the difference of those; and mirrors conjugate rotations to their inverses, so the
         # rotations and those products generate all rotations of the group.
         doubled_axes = angles[reverses]
-        mirror = reflection_matrix(doubled_axes[0] / 2) if len(doubled_axes) else None
-        if mirror is not None:
-            mirror = _cleaned(stack[reverses][0])
+        mirror = nearest_reflection(stack[reverses][0]) if len(doubled_axes) else None
         turns = torch.cat([angles[~reverses], doubled_axes - doubled_axes[:1]])
         order, residual = _common_order(turns, tolerance, max_order)
         return cls(2, order, mirror, residual)
@@ -201,7 +155,7 @@ class StructureGroup:
         self, matrices: Matrices, tolerance: float = 1e-9, max_order: int = 360
     ) -> StructureGroup:
         """The closure of the group that this group and further matrices `(k, d, d)` generate together."""
-        stack = _checked_generators(matrices, tolerance)
+        stack = orthogonal_stack(matrices, tolerance)
         if stack.shape[-1] != self.dimension:
             d = self.dimension
             raise ValueError(
@@ -211,13 +165,11 @@ class StructureGroup:
             reversing = stack[torch.linalg.det(stack) < 0]
             if self.mirror is not None or not len(reversing):
                 return self
-            whole = StructureGroup.orthogonal(self.dimension)
-            return StructureGroup(self.dimension, self.rotation_order, whole.mirror, self.residual)
-        both = StructureGroup.generated(
-            torch.cat([stack, *(g[None] for g in self.generators)]), tolerance, max_order
-        )
-        residual = max(both.residual, self.residual)
-        return StructureGroup(both.dimension, both.rotation_order, both.mirror, residual)
+            return replace(StructureGroup.orthogonal(self.dimension), residual=self.residual)
+        own = [matrix[None] for matrix in self.generators]
+        most = max(max_order, self.rotation_order or 1)
+        both = StructureGroup.generated(torch.cat([*own, stack]), tolerance, most)
+        return replace(both, residual=max(both.residual, self.residual))
 
     # ---------------------------------------------------------------- what it is
 
@@ -244,12 +196,12 @@ class StructureGroup:
 
     @property
     def holds_rotations(self) -> bool:
-        """Whether the group contains SO(d): then its kernels are blind to the choice of a frame's direction."""
+        """Whether the group contains SO(d): then any oriented orthonormal frame serves a kernel equally."""
         return self.rotation_order is None or self.dimension == 1
 
     @property
     def axis(self) -> float | None:
-        """d = 2: the angle in [0, π/n) of a mirror line, of those with n rotations; 0 for O(2); None without mirrors."""
+        """d = 2: the angle in [0, π/n) of a mirror line of D(n); 0 for O(2); None without mirrors."""
         if self.mirror is None or self.dimension != 2:
             return None
         if self.rotation_order is None:
@@ -257,7 +209,7 @@ class StructureGroup:
         angle = 0.5 * math.atan2(float(self.mirror[1, 0]), float(self.mirror[0, 0]))
         period = math.pi / self.rotation_order
         reduced = angle % period
-        return 0.0 if period - reduced < EQUALITY_TOLERANCE else reduced
+        return 0.0 if period - reduced < ORTHOGONAL_TOLERANCE else reduced
 
     @property
     def generators(self) -> list[Tensor]:
@@ -268,22 +220,22 @@ class StructureGroup:
         """
         if self.rotation_order is None:
             turn = rotation_matrix(1.0)
-            rotations = [_in_plane(turn, self.dimension, i, i + 1) for i in range(self.dimension - 1)]
+            rotations = [plane_rotation(turn, self.dimension, i, i + 1) for i in range(self.dimension - 1)]
         elif self.rotation_order > 1:
-            rotations = [_turns(self.rotation_order)[1]]
+            rotations = [whole_turns(self.rotation_order)[1]]
         else:
             rotations = []
         return rotations if self.mirror is None else [*rotations, self.mirror.clone()]
 
     def elements(self) -> Tensor:
-        """All elements `(order, d, d)`: the rotations by 2πk/n for k = 0, ..., n-1, then their products with the mirror.
+        """All elements `(order, d, d)`: the rotations by 2πk/n, k = 0, ..., n-1, then those times the mirror.
 
         Raises `ValueError` for an infinite group; use `sample` or `test_elements` there.
         """
         if self.rotation_order is None:
             raise ValueError(f"{self.name} has infinitely many elements; use sample() or test_elements()")
         if self.dimension == 2:
-            rotations = _turns(self.rotation_order)
+            rotations = whole_turns(self.rotation_order)
         else:
             rotations = torch.eye(self.dimension, dtype=torch.float64)[None]
         return rotations if self.mirror is None else torch.cat([rotations, rotations @ self.mirror])
@@ -303,10 +255,10 @@ class StructureGroup:
         return q
 
     def test_elements(self) -> Tensor:
-        """Elements `(k, d, d)`, always the same, that an invariance check runs over; k = 0 for the trivial group.
+        """Elements `(k, d, d)`, always the same, that an invariance check runs over; k = 0 if trivial.
 
-        The generators for a finite group. For SO(d) and O(d) rotations by 32 multiples of the golden angle in
-        every coordinate plane (equidistributed, so that no kernel of low band limit is missed) and the mirror.
+        The generators for a finite group. For SO(d) and O(d) the rotations by 32 multiples of the golden
+        angle in every coordinate plane (equidistributed: no low band limit is missed), and the mirror.
         """
         if self.rotation_order is not None:
             found = self.generators
@@ -314,7 +266,7 @@ class StructureGroup:
             golden = math.pi * (3 - math.sqrt(5))
             turns = rotation_matrix(golden * torch.arange(1, 33, dtype=torch.float64))
             planes = [(i, j) for i in range(self.dimension) for j in range(i + 1, self.dimension)]
-            found = [_in_plane(turn, self.dimension, i, j) for i, j in planes for turn in turns]
+            found = [plane_rotation(turn, self.dimension, i, j) for i, j in planes for turn in turns]
             found += [] if self.mirror is None else [self.mirror.clone()]
         return (
             torch.stack(found)
@@ -362,7 +314,7 @@ class StructureGroup:
             return NotImplemented
         if (self.dimension, self.name) != (other.dimension, other.name):
             return False
-        return self.contains_group(other, EQUALITY_TOLERANCE)
+        return self.contains_group(other, ORTHOGONAL_TOLERANCE)
 
     def __hash__(self) -> int:
         # Mirrors are compared within a tolerance, so they cannot take part.
@@ -373,29 +325,11 @@ class StructureGroup:
         return f"StructureGroup({self.name!r}, dimension={self.dimension}{axis})"
 
 
-def _turns(n: int) -> Tensor:
-    """The rotations by 2πk/n, k = 0, ..., n-1, `(n, 2, 2)`, with quarter turns exact (they map pixels to pixels)."""
-    turns = rotation_matrix(2 * math.pi / n * torch.arange(n, dtype=torch.float64))
-    quarters = (4 * torch.arange(n)) % n == 0
-    turns[quarters] = turns[quarters].round()
-    return turns
-
-
-def _in_plane(turn: Tensor, dimension: int, i: int, j: int) -> Tensor:
-    """The rotation of R^d that acts as the `(2, 2)` matrix `turn` on the axes i and j."""
-    matrix = torch.eye(dimension, dtype=torch.float64)
-    axes = torch.tensor([i, j])
-    matrix[axes[:, None], axes[None, :]] = turn
-    return matrix
-
-
-def _cleaned(mirror: Tensor) -> Tensor:
-    """The reflection of the plane nearest to an almost orthogonal matrix of determinant -1."""
-    cosine = (mirror[0, 0] - mirror[1, 1]) / 2
-    sine = (mirror[0, 1] + mirror[1, 0]) / 2
-    length = torch.hypot(cosine, sine)
-    row = torch.stack([cosine, sine]) / length
-    return torch.stack([row, torch.stack([row[1], -row[0]])])
+def _positive_whole(name: str, value: int) -> int:
+    whole = operator.index(value) if hasattr(value, "__index__") else 0
+    if whole < 1:
+        raise ValueError(f"{name} must be a whole number ≥ 1; got {value!r}")
+    return whole
 
 
 def _checked_mirror(mirror: Tensor, dimension: int) -> Tensor:
@@ -406,35 +340,15 @@ def _checked_mirror(mirror: Tensor, dimension: int) -> Tensor:
     defect = max(
         float((mirror.mT @ mirror - identity).abs().max()), float((mirror @ mirror - identity).abs().max())
     )
-    if defect > EQUALITY_TOLERANCE:
+    if defect > ORTHOGONAL_TOLERANCE:
         raise ValueError(f"a mirror must be orthogonal and its own inverse; it misses that by {defect:.3g}")
     if bool(torch.linalg.det(mirror) > 0):
         raise ValueError(f"a mirror must have determinant -1; got +1, {describe_element(mirror)}")
     return mirror
 
 
-def _checked_generators(matrices: Matrices, tolerance: float) -> Tensor:
-    """Matrices as one float64 stack `(k, d, d)`, orthogonal; `ValueError` with the index of the first that is not."""
-    if not tolerance >= 0:
-        raise ValueError(f"tolerance must be ≥ 0; got {tolerance!r}")
-    if not isinstance(matrices, Tensor):
-        if not len(matrices):
-            raise ValueError("no matrices, so no dimension; use StructureGroup.trivial(d)")
-        matrices = torch.stack([torch.as_tensor(matrix, dtype=torch.float64) for matrix in matrices])
-    stack = float64("matrices", matrices, (None, None, None)).detach()
-    if stack.ndim != 3 or stack.shape[1] != stack.shape[2]:
-        raise ValueError(f"matrices must have shape (k, d, d); got {tuple(stack.shape)}")
-    if len(stack):
-        identity = torch.eye(stack.shape[-1], dtype=torch.float64)
-        defects = (stack.mT @ stack - identity).abs().amax((-2, -1))
-        worst = int(defects.argmax())
-        if float(defects[worst]) > 2 * max(tolerance, 1e-9):
-            raise ValueError(f"matrix {worst} is not orthogonal: MᵀM misses 1 by {float(defects[worst]):.3g}")
-    return stack
-
-
 def _common_order(angles: Tensor, tolerance: float, max_order: int) -> tuple[int | None, float]:
-    """The smallest n ≤ max_order with all angles within tolerance of multiples of 2π/n, and the largest distance.
+    """The smallest n ≤ max_order with all angles within tolerance of multiples of 2π/n; the largest distance.
 
     All angles are asked together: orders found one by one and joined by their least common multiple would
     join the errors too. (None, 0.0) where there is no such n.
@@ -461,9 +375,9 @@ def _generated_outside_the_plane(stack: Tensor, tolerance: float) -> StructureGr
     spread = max(float((others - mirror).abs().max()), float((mirror @ mirror - identity).abs().max()))
     if spread > tolerance or bool(torch.linalg.det(mirror) > 0):
         raise ValueError(
-            f"the group that these {len(stack)} matrices of size {d} x {d} generate is neither trivial nor a single "
-            f"reflection, and outside the plane no other is recognised from matrices; where you know it, name it: "
-            f"StructureGroup.special_orthogonal({d}) or StructureGroup.orthogonal({d})"
+            f"the group that these {len(stack)} matrices of size {d} x {d} generate is neither trivial nor a "
+            "single reflection, and outside the plane no other is recognised from matrices; where you know "
+            f"it, name it: StructureGroup.special_orthogonal({d}) or StructureGroup.orthogonal({d})"
         )
     # Symmetric and orthogonal is an involution: project on the nearest such, sign of the symmetric part.
     values, vectors = torch.linalg.eigh((mirror + mirror.mT) / 2)
