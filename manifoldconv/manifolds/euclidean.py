@@ -1,0 +1,93 @@
+"""Euclidean space: the flat case, on which the correlation is the ordinary one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from manifoldconv.errors import GeometryError, float64
+from manifoldconv.groups import StructureGroup
+from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold
+from manifoldconv.manifolds.grid import GridAxis, GridSites, grid_shape, positive
+
+
+@dataclass(frozen=True)
+class Euclidean(Manifold):
+    """Euclidean space of dimension n: exp_x(v) = x + v, and transport is the identity.
+
+    Args:
+        n: the dimension, at least 1. Points are coordinates `(..., n)`, the frame is the standard one.
+
+    Raises:
+        GeometryError: where n is not a whole number of at least 1.
+
+    >>> import torch
+    >>> plane = Euclidean(2)
+    >>> plane.exp(torch.tensor([1.0, 2.0]), torch.tensor([0.5, 0.0])).tolist()
+    [1.5, 2.0]
+    """
+
+    n: int
+    dim: int = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.n, bool) or not isinstance(self.n, int) or self.n < 1:
+            raise GeometryError(f"n must be a whole number of at least 1; got {self.n!r}")
+        object.__setattr__(self, "dim", self.n)
+
+    def frame(self, x: Tensor) -> Tensor:
+        """The standard basis at every point: `(..., n, n)`."""
+        x = float64("x", x, (self.n,))
+        return torch.eye(self.n, dtype=torch.float64).expand(*x.shape, self.n)
+
+    def geodesic(self, x: Tensor, v: Tensor, *, boundary: Boundary = "stop") -> Geodesic:
+        """The straight line x + t v; `boundary` has nothing to act on."""
+        x, v = float64("x", x, (self.n,)), float64("v", v, (self.n,))
+        end = x + v
+        v = v.expand(end.shape)
+        complete = torch.ones(end.shape[:-1], dtype=torch.bool)
+        return Geodesic(end, self.frame(end.detach()), torch.linalg.vector_norm(v, dim=-1), complete)
+
+    def log(self, x: Tensor, y: Tensor) -> Tensor:
+        """y - x."""
+        return float64("y", y, (self.n,)) - float64("x", x, (self.n,))
+
+    def distance_between_points(self, x: Tensor, y: Tensor) -> Tensor:
+        """|y - x|: `(...,)`."""
+        return torch.linalg.vector_norm(self.log(x, y), dim=-1)
+
+    def holonomy_group(self, *, doubled: bool = False) -> StructureGroup:
+        """The trivial group; there is no boundary to double along."""
+        return StructureGroup.trivial(self.n)
+
+    def enclosed_curvature(self, loop: Any) -> float | None:
+        """0 for every loop of the plane; None in other dimensions."""
+        return 0.0 if self.n == 2 else None
+
+    def sites(self, shape: Sequence[int], spacing: float = 1.0) -> GridSites:
+        """A window of pixels, the samples outside of which are 0.
+
+        Args:
+            shape: the numbers of pixels in C order, (n_y, n_x) in the plane: the last one counts along the
+                first coordinate. Pixel (row, column) has index row * n_x + column and lies at
+                (x, y) = (column, row) * spacing.
+            spacing: the distance of neighbouring pixels.
+
+        Returns:
+            `GridSites` with multilinear interpolation. Corners outside the window have weight 0, so that the
+            weights sum to less than 1 there: the zero padding of an ordinary convolution.
+
+        Raises:
+            GeometryError: where the shape or the spacing is not as said.
+
+        >>> sites = Euclidean(2).sites(shape=(4, 6))
+        >>> sites.points[1 * 6 + 2].tolist()
+        [2.0, 1.0]
+        """
+        spacing = positive("spacing", spacing)
+        counts = grid_shape(shape, self.n)
+        return GridSites([GridAxis(count, 0.0, spacing, "zero") for count in reversed(counts)])
