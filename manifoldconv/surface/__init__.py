@@ -1,0 +1,1 @@
+"""Triangle meshes as Riemannian manifolds: flat triangles glued along their edges."""

@@ -1,0 +1,72 @@
+"""Points of a triangle mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class SurfacePoint:
+    """Points of a mesh, with any batch axes `...`.
+
+    Attributes:
+        face: `(...,)` int64, the face that the point lies in (-1 for a vertex of no face).
+        barycentric: `(..., 3)` float64, its weights on the face's corners; they sum to 1.
+        vertex: `(...,)` int64, -1 or the vertex that the point is. Where it is ≥ 0, tangent vectors at the point are
+            in the vertex's frame, elsewhere in the face's.
+
+    >>> point = SurfacePoint(face=0, barycentric=[0.5, 0.25, 0.25])
+    >>> point.shape, point.vertex
+    (torch.Size([]), tensor(-1))
+    """
+
+    face: Tensor
+    barycentric: Tensor
+    vertex: Tensor = field(default=-1)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        face = torch.as_tensor(self.face, dtype=torch.int64)
+        barycentric = torch.as_tensor(self.barycentric, dtype=torch.float64)
+        vertex = torch.as_tensor(self.vertex, dtype=torch.int64)
+        if barycentric.shape[-1:] != (3,):
+            raise ValueError(f"barycentric must have a last axis of 3; got shape {tuple(barycentric.shape)}")
+        shape = torch.broadcast_shapes(face.shape, barycentric.shape[:-1], vertex.shape)
+        object.__setattr__(self, "face", face.expand(shape))
+        object.__setattr__(self, "barycentric", barycentric.expand(*shape, 3))
+        object.__setattr__(self, "vertex", vertex.expand(shape))
+
+    @property
+    def shape(self) -> torch.Size:
+        """The batch axes."""
+        return self.face.shape
+
+    def __len__(self) -> int:
+        return len(self.face)
+
+    def __getitem__(self, index: Any) -> SurfacePoint:
+        """Index the batch axes, as for a tensor."""
+        barycentric = self.barycentric
+        columns = [barycentric[..., i][index] for i in range(3)]
+        return SurfacePoint(self.face[index], torch.stack(columns, dim=-1), self.vertex[index])
+
+    def reshape(self, *shape: int) -> SurfacePoint:
+        """The same points with other batch axes."""
+        return SurfacePoint(self.face.reshape(shape), self.barycentric.reshape(*shape, 3), self.vertex.reshape(shape))
+
+    def expand(self, *shape: int) -> SurfacePoint:
+        """Broadcast the batch axes."""
+        return SurfacePoint(self.face.expand(shape), self.barycentric.expand(*shape, 3), self.vertex.expand(shape))
+
+    @staticmethod
+    def stack(points: Sequence[SurfacePoint]) -> SurfacePoint:
+        """Stack points of equal shape along a new first axis."""
+        return SurfacePoint(
+            torch.stack([point.face for point in points]),
+            torch.stack([point.barycentric for point in points]),
+            torch.stack([point.vertex for point in points]),
+        )

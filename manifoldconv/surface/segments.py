@@ -1,0 +1,146 @@
+"""Transport along straight segments inside one face: between a vertex and a point of the face, or its centroid.
+
+These are what interpolation needs: the value that a vertex holds, in the vertex's frame, is carried to a point of
+an adjacent face along the segment between them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+
+@numba.njit(cache=True)
+def segment_heading(tables, corner, head, apex):  # type: ignore[no-untyped-def]
+    """Angle, in the chart of `corner`, of the segment from its vertex to the point with weights (head, apex).
+
+    At the vertex itself, where the segment has no direction, the bisector of the corner.
+    """
+    x = head * tables.chart[corner, 0] + apex * tables.chart[corner, 1]
+    y = apex * tables.chart[corner, 2]
+    if x * x + y * y <= 1e-30 * tables.chart[corner, 0] ** 2:
+        return 0.5 * tables.angle[corner]
+    return math.atan2(y, x)
+
+
+@numba.njit(cache=True)
+def vertex_to_face(tables, corner, heading, out):  # type: ignore[no-untyped-def]
+    """Write into `out` `(2, 2)` the transport from the frame of a corner's vertex to that of its face.
+
+    Along the segment that leaves the vertex at angle `heading` of the corner's chart.
+    """
+    face = corner // 3
+    slot = tables.fan_slot[corner]
+    sense = tables.fan_sense[slot]
+    inside = heading if sense > 0 else tables.angle[corner] - heading
+    at_vertex = (tables.fan_angle[slot] + inside) * tables.scale[tables.tail[corner]]
+    wx, wy = math.cos(at_vertex), math.sin(at_vertex)
+    dx, dy = math.cos(heading), math.sin(heading)
+    c, s, sign = tables.direction[corner, 0], tables.direction[corner, 1], tables.face_sign[face]
+    ux, uy = c * dx - sign * s * dy, s * dx + sign * c * dy
+    side = sense * sign
+    out[0, 0], out[0, 1] = ux * wx + side * uy * wy, ux * wy - side * uy * wx
+    out[1, 0], out[1, 1] = uy * wx - side * ux * wy, uy * wy + side * ux * wx
+
+
+@numba.njit(cache=True, parallel=True)
+def vertex_stencil(tables, face, barycentric, vertex):  # type: ignore[no-untyped-def]
+    """Piecewise linear interpolation from the corners of each point's face.
+
+    Returns index `(N, 3)`, weight `(N, 3)`, transport `(N, 3, 2, 2)` from the vertices' frames to the point's.
+    """
+    count = len(face)
+    index = np.zeros((count, 3), dtype=np.int64)
+    weight = np.zeros((count, 3))
+    transport = np.zeros((count, 3, 2, 2))
+    for point in numba.prange(count):
+        if vertex[point] >= 0:
+            index[point, 0], weight[point, 0] = vertex[point], 1.0
+            for i in range(3):
+                transport[point, i, 0, 0] = transport[point, i, 1, 1] = 1.0
+            continue
+        for i in range(3):
+            corner = 3 * face[point] + i
+            head, apex = barycentric[point, (i + 1) % 3], barycentric[point, (i + 2) % 3]
+            index[point, i], weight[point, i] = tables.tail[corner], barycentric[point, i]
+            vertex_to_face(tables, corner, segment_heading(tables, corner, head, apex), transport[point, i])
+    return index, weight, transport
+
+
+@numba.njit(cache=True, parallel=True)
+def centroid_transport(tables, face, vertex):  # type: ignore[no-untyped-def]
+    """`(N, 2, 2)` from the frame of each face to that of one of its vertices, along the segment from the centroid."""
+    count = len(face)
+    transport = np.empty((count, 2, 2))
+    for point in numba.prange(count):
+        carried = np.empty((2, 2))
+        corner = 3 * face[point]
+        while tables.tail[corner] != vertex[point]:
+            corner += 1
+        vertex_to_face(tables, corner, segment_heading(tables, corner, 1 / 3, 1 / 3), carried)
+        for i in range(2):
+            for j in range(2):
+                transport[point, i, j] = carried[j, i]
+    return transport
+
+
+@numba.njit(cache=True)
+def _corner_of(tables, face, barycentric):  # type: ignore[no-untyped-def]
+    """The half-edge at the corner where a point lies; -1 for points elsewhere."""
+    for i in range(3):
+        if barycentric[i] >= 1 - 1e-9:
+            return 3 * face + i
+    return -1
+
+
+@numba.njit(cache=True)
+def _across(tables, h, out):  # type: ignore[no-untyped-def]
+    """Write the transport from the face of h to the face on the other side of its edge."""
+    other = tables.twin[h]
+    turn = 1.0 if tables.flip[h] else -1.0  # the edge's direction in the other face
+    c, s = tables.direction[h, 0], tables.direction[h, 1]
+    oc, os = turn * tables.direction[other, 0], turn * tables.direction[other, 1]
+    side = tables.face_sign[h // 3] * tables.face_sign[other // 3] * -turn
+    out[0, 0], out[0, 1] = oc * c + side * os * s, oc * s - side * os * c
+    out[1, 0], out[1, 1] = os * c - side * oc * s, os * s + side * oc * c
+
+
+@numba.njit(cache=True)
+def _corner_frame(tables, corner, out):  # type: ignore[no-untyped-def]
+    """Write the transport from the frame of a corner's vertex to that of its face, along the bisector."""
+    vertex_to_face(tables, corner, 0.5 * tables.angle[corner], out)
+
+
+@numba.njit(cache=True)
+def reframe_points(tables, face, barycentric, vertex, to_face, to_barycentric, to_vertex):  # type: ignore[no-untyped-def]
+    """`(N, 2, 2)` between the frames of two writings of each point; NaN where they are not one point (to 1e-9)."""
+    count = len(face)
+    result = np.full((count, 2, 2), np.nan)
+    first, second = np.empty((2, 2)), np.empty((2, 2))
+    for point in range(count):
+        a, b = vertex[point], to_vertex[point]
+        if a == b and (a >= 0 or face[point] == to_face[point]):
+            result[point] = np.eye(2)
+            continue
+        from_corner = _corner_of(tables, face[point], barycentric[point]) if a < 0 else -1
+        to_corner = _corner_of(tables, to_face[point], to_barycentric[point]) if b < 0 else -1
+        at = a if a >= 0 else (tables.tail[from_corner] if from_corner >= 0 else -1)
+        arrive = b if b >= 0 else (tables.tail[to_corner] if to_corner >= 0 else -1)
+        if at >= 0 and at == arrive:  # by way of the vertex
+            first[:] = np.eye(2)
+            second[:] = np.eye(2)
+            if a < 0:
+                _corner_frame(tables, from_corner, first)
+            if b < 0:
+                _corner_frame(tables, to_corner, second)
+            result[point] = second @ first.T
+        elif a < 0 and b < 0:
+            for i in range(3):
+                h = 3 * face[point] + i
+                on_edge = barycentric[point, (i + 2) % 3] <= 1e-9
+                if on_edge and tables.twin[h] >= 0 and tables.twin[h] // 3 == to_face[point]:
+                    _across(tables, h, first)
+                    result[point] = first
+    return result

@@ -1,0 +1,333 @@
+"""`MeshSurface`: a triangle mesh as a Riemannian manifold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Literal
+
+import numba
+import numpy as np
+import torch
+from torch import Tensor
+
+from manifoldconv.errors import GeometryError, float64
+from manifoldconv.groups import StructureGroup
+from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold
+from manifoldconv.surface import intrinsic
+from manifoldconv.surface.embedding import Embedding
+from manifoldconv.surface.fans import build_fans
+from manifoldconv.surface.heat import vector_heat_log
+from manifoldconv.surface.mesh import Connectivity, Describe, build_connectivity
+from manifoldconv.surface.points import SurfacePoint
+from manifoldconv.surface.segments import reframe_points
+from manifoldconv.surface.sites import FaceSites, VertexSites
+from manifoldconv.surface.trace import COMPLETE, TOO_LONG, trace_rays
+from manifoldconv.surface.unfold import log_pairs
+
+SiteKind = Literal["vertices", "faces"]
+LogMethod = Literal["straight", "vector-heat"]
+
+
+class MeshSurface(Manifold):
+    """A triangle mesh: flat triangles glued along their edges, with its curvature at the vertices.
+
+    It may have a boundary, several components and no orientation (a Möbius band), and may be given intrinsically, by
+    edge lengths (`from_edge_lengths`). Geodesics are the straightest ones of Polthier and Schmies ("Straightest
+    geodesics on polyhedral surfaces", 1998); parallel transport along them keeps the angle to the direction of travel,
+    which is exact.
+
+    Args:
+        vertices: `(V, 3)`, array or tensor; kept as float64, in their order, those of no face included.
+        faces: `(F, 3)` vertex indices.
+        describe: says where in the source a face stands; used in messages only.
+
+    Raises:
+        GeometryError: for indices out of range, coordinates that are not finite, edges of more than two faces, pinched
+            vertices and degenerate faces; the message names the first of them.
+
+    >>> tetrahedron = MeshSurface(
+    ...     [[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]], [[0, 1, 2], [0, 3, 1], [0, 2, 3], [1, 3, 2]])
+    >>> tetrahedron
+    MeshSurface(4 vertices, 4 faces, Euler characteristic 2, orientable, no boundary)
+    >>> [round(float(k) / math.pi, 6) for k in tetrahedron.vertex_curvature]
+    [1.0, 1.0, 1.0, 1.0]
+    """
+
+    dim = 2
+
+    def __init__(self, vertices: Any, faces: Any, *, describe: Describe | None = None) -> None:
+        place = describe or _face_number
+        positions = _check_vertices(vertices)
+        triangles = _check_faces(faces)
+        connectivity = build_connectivity(triangles.numpy(), len(positions), place)
+        chart = intrinsic.charts_from_vertices(positions.numpy(), connectivity.faces, place)
+        self._set(positions, triangles, connectivity, chart, place)
+
+    @classmethod
+    def from_edge_lengths(cls, faces: Any, lengths: Any) -> MeshSurface:
+        """A mesh from its faces `(F, 3)` and edge lengths `(F, 3)`, edge i from corner i to corner i + 1.
+
+        It has no embedding: `vertices` is None, and what needs one raises `GeometryError`.
+
+        Raises:
+            GeometryError: also where lengths break the triangle inequality, or the two faces of an edge disagree.
+
+        >>> MeshSurface.from_edge_lengths([[0, 1, 2]], [[3.0, 4.0, 5.0]]).area
+        6.0
+        """
+        triangles = _check_faces(faces)
+        edge_length = float64("lengths", lengths, (len(triangles), 3)).numpy()
+        count = int(triangles.max()) + 1 if len(triangles) else 0
+        connectivity = build_connectivity(triangles.numpy(), count)
+        chart = intrinsic.charts_from_lengths(edge_length, _face_number)
+        intrinsic.check_edge_lengths(edge_length, connectivity, _face_number)
+        self = cls.__new__(cls)
+        self._set(None, triangles, connectivity, chart, _face_number)
+        return self
+
+    def _set(
+        self, vertices: Tensor | None, faces: Tensor, connectivity: Connectivity, chart: Any, place: Describe
+    ) -> None:
+        self.vertices = vertices
+        self.faces = faces
+        self.connectivity = connectivity
+        self.tables = intrinsic.build_tables(connectivity, build_fans(connectivity, place), chart)
+
+    def __repr__(self) -> str:
+        mesh = self.connectivity
+        loops = mesh.n_boundary_loops
+        return (
+            f"MeshSurface({mesh.n_vertices} vertices, {len(mesh.faces)} faces, "
+            f"Euler characteristic {mesh.euler_characteristic}, {'' if mesh.orientable else 'not '}orientable, "
+            f"{'no boundary' if loops == 0 else f'{loops} boundary loop' + 's' * (loops > 1)})"
+        )
+
+    # -- figures ------------------------------------------------------------------------------------------------
+
+    @property
+    def n_vertices(self) -> int:
+        """V, the vertices of no face included."""
+        return self.connectivity.n_vertices
+
+    @property
+    def has_boundary(self) -> bool:  # type: ignore[override]
+        """True where some edge has one face only."""
+        return bool((self.connectivity.twin < 0).any())
+
+    @cached_property
+    def face_areas(self) -> Tensor:
+        """`(F,)` the area of each face."""
+        chart = self.tables.chart[::3]
+        return torch.from_numpy(0.5 * chart[:, 0] * chart[:, 2])
+
+    @property
+    def area(self) -> float:
+        """The total area."""
+        return float(self.face_areas.sum())
+
+    @cached_property
+    def mean_edge_length(self) -> float:
+        """The mean over the undirected edges."""
+        once = (self.tables.twin < 0) | (np.arange(len(self.tables.twin)) < self.tables.twin)
+        return float(self.tables.chart[once, 0].mean())
+
+    @cached_property
+    def vertex_curvature(self) -> Tensor:
+        """`(V,)` the curvature held by each vertex, in radians: 2π - Θ inside, π - Θ on the boundary, 0 if unused."""
+        whole = np.where(self.tables.open_fan, math.pi, 2 * math.pi)
+        return torch.from_numpy(np.where(self.connectivity.referenced, whole - self.tables.total_angle, 0.0))
+
+    @property
+    def gauss_bonnet_residual(self) -> float:
+        """Σ curvature - 2π χ, in radians: 0 up to rounding."""
+        return float(self.vertex_curvature.sum()) - 2 * math.pi * self.connectivity.euler_characteristic
+
+    # -- points and frames --------------------------------------------------------------------------------------
+
+    def vertex_points(self, index: Any = None) -> SurfacePoint:
+        """The vertices with the given indices `(...,)` (all of them by default) as points."""
+        chosen = torch.arange(self.n_vertices) if index is None else torch.as_tensor(index, dtype=torch.int64)
+        out = (chosen < 0) | (chosen >= self.n_vertices)
+        if bool(out.any()):
+            raise GeometryError(f"vertex {int(chosen[out][0])} does not exist; the mesh has {self.n_vertices} vertices")
+        start, end = self.tables.fan_start[:-1], self.tables.fan_start[1:]
+        first = self.tables.fan_corner[np.minimum(start, len(self.tables.fan_corner) - 1)]
+        corner = torch.from_numpy(np.where(start < end, first, -1))[chosen]
+        barycentric = torch.nn.functional.one_hot(corner.clamp(min=0) % 3, 3).to(torch.float64)
+        return SurfacePoint(torch.div(corner, 3, rounding_mode="floor"), barycentric, chosen)
+
+    @cached_property
+    def embedding(self) -> Embedding:
+        """Normals and frames in space; raises `GeometryError` on a mesh given by edge lengths."""
+        if self.vertices is None:
+            raise GeometryError("this mesh is given by edge lengths and has no embedding; give vertices to use it in space")
+        return Embedding(self.vertices.numpy(), self.tables)
+
+    def embed(self, x: SurfacePoint) -> Tensor:
+        """The points in space, `(..., 3)`."""
+        self._check_points(x)
+        return self.embedding.positions(x)
+
+    def frame(self, x: SurfacePoint) -> Tensor:
+        """`(..., 3, 2)`: two orthonormal vectors of the face's plane, or at a vertex of the plane orthogonal to its
+        angle-weighted normal, the first one above the longest outgoing edge (the boundary edge on the boundary)."""
+        self._check_points(x)
+        return self.embedding.frame(x)
+
+    def to_tangent(self, x: SurfacePoint, ambient: Tensor) -> Tensor:
+        """Frame coordinates `(..., 2)` of the tangential part of vectors in space `(..., 3)`."""
+        return (self.frame(x).mT @ ambient[..., None])[..., 0]
+
+    def to_ambient(self, x: SurfacePoint, u: Tensor) -> Tensor:
+        """Vectors in space `(..., 3)` from frame coordinates `(..., 2)`."""
+        return (self.frame(x) @ u[..., None])[..., 0]
+
+    def as_path(self, path: Any) -> SurfacePoint:
+        """A path as a `SurfacePoint` with one batch axis; a sequence of points is stacked."""
+        return SurfacePoint.stack(list(path)) if isinstance(path, Sequence) else path
+
+    # -- geodesics ----------------------------------------------------------------------------------------------
+
+    def geodesic(self, x: SurfacePoint, v: Tensor, *, boundary: Boundary = "stop") -> Geodesic:
+        """Straightest geodesics from x with velocity v `(..., 2)` in the frame at x; batch axes broadcast.
+
+        From a vertex, the angle of v is read in the vertex's scaled frame. Directions that point off the surface
+        (at the boundary) have length 0 and are not complete. A ray through a vertex goes on with equal angles on both
+        sides.
+        """
+        self._check_points(x)
+        velocity = float64("v", v, (2,))
+        shape = torch.broadcast_shapes(x.shape, velocity.shape[:-1])
+        start = x.expand(*shape).reshape(-1)
+        velocity = velocity.expand(*shape, 2).reshape(-1, 2)
+        face, barycentric, vertex, transport, length, status = trace_rays(
+            self.tables,
+            start.face.numpy(),
+            start.barycentric.numpy(),
+            start.vertex.numpy(),
+            velocity.detach().contiguous().numpy(),
+            boundary == "reflect",
+        )
+        if (status == TOO_LONG).any():
+            ray = int(np.flatnonzero(status == TOO_LONG)[0])
+            raise GeometryError(f"ray {ray} of length {float(velocity[ray].norm()):.3g} crosses too many edges to trace")
+        end = SurfacePoint(torch.from_numpy(face), torch.from_numpy(barycentric), torch.from_numpy(vertex))
+        return Geodesic(
+            end.reshape(*shape),
+            torch.from_numpy(transport).reshape(*shape, 2, 2),
+            torch.from_numpy(length).reshape(shape),
+            torch.from_numpy(status == COMPLETE).reshape(shape),
+        )
+
+    def log(self, x: SurfacePoint, y: SurfacePoint, *, method: LogMethod = "straight") -> Tensor:
+        """The v `(..., 2)`, in the frame at x, with exp(x, v) = y; batch axes broadcast.
+
+        `method="straight"`: the shortest straight geodesic, exact. NaN where there is none that is no longer
+        than the shortest path along edges: in the shadow behind a vertex of angle sum > 2π, or on another component.
+        `method="vector-heat"`: the smooth logarithm of Sharp, Soliman and Crane ("The vector heat method", 2019) through
+        potpourri3d, defined everywhere on an orientable, consistently wound mesh; approximate; x must be vertices.
+        """
+        self._check_points(x)
+        self._check_points(y)
+        shape = torch.broadcast_shapes(x.shape, y.shape)
+        source, target = x.expand(*shape).reshape(-1), y.expand(*shape).reshape(-1)
+        if method == "vector-heat":
+            return vector_heat_log(self, source, target).reshape(*shape, 2)
+        if method != "straight":
+            raise ValueError(f'method must be "straight" or "vector-heat"; got {method!r}')
+        return self.log_with_bound(source, target)[0].reshape(*shape, 2)
+
+    def log_with_bound(self, x: SurfacePoint, y: SurfacePoint) -> tuple[Tensor, Tensor]:
+        """For N pairs: the straight logarithm `(N, 2)`, and the length `(N,)` of a path along edges."""
+        vectors, bound = log_pairs(
+            self.tables,
+            *(x.face.numpy(), x.barycentric.numpy(), x.vertex.numpy()),
+            *(y.face.numpy(), y.barycentric.numpy(), y.vertex.numpy()),
+            numba.get_num_threads(),
+        )
+        return torch.from_numpy(vectors), torch.from_numpy(bound)
+
+    def transport_between(self, x: SurfacePoint, y: SurfacePoint) -> Tensor:
+        """`(N, 2, 2)`: transport from x to y along the shortest straight geodesic; NaN where there is none."""
+        vectors = self.log(x, y)
+        missing = torch.isnan(vectors).any(dim=-1)
+        geodesic = self.geodesic(x, vectors.masked_fill(missing[..., None], 0.0))
+        closing = self.reframe(geodesic.end, y.expand(*vectors.shape[:-1]))
+        return (closing @ geodesic.transport).masked_fill(missing[..., None, None], math.nan)
+
+    def reframe(self, x: SurfacePoint, y: SurfacePoint) -> Tensor:
+        """`(N, 2, 2)` from the frame at x to that at y, two writings of one point; NaN where they are not.
+
+        Across an edge: by unfolding it. Between a corner of a face and the vertex there: along the corner's bisector.
+        """
+        flat = reframe_points(
+            self.tables,
+            *(x.face.reshape(-1).numpy(), x.barycentric.reshape(-1, 3).numpy(), x.vertex.reshape(-1).numpy()),
+            *(y.face.reshape(-1).numpy(), y.barycentric.reshape(-1, 3).numpy(), y.vertex.reshape(-1).numpy()),
+        )
+        return torch.from_numpy(flat).reshape(*x.shape, 2, 2)
+
+    def distance_between_points(self, x: SurfacePoint, y: SurfacePoint) -> Tensor:
+        """The length of the straight logarithm; inf where there is none."""
+        return torch.nan_to_num(self.log(x, y).norm(dim=-1), nan=math.inf)
+
+    def holonomy_group(self, tolerance: float = 1e-9, *, doubled: bool = False) -> StructureGroup:
+        """SO(2), or O(2) where a component is not orientable: what the holonomy of a generic mesh is dense in.
+
+        `doubled`: that of the surface glued to its mirror image along the boundary, which reflects.
+        """
+        mirrored = not self.connectivity.orientable or (doubled and self.has_boundary)
+        return StructureGroup.orthogonal(2) if mirrored else StructureGroup.special_orthogonal(2)
+
+    def sites(self, kind: SiteKind = "vertices") -> VertexSites | FaceSites:
+        """The vertices, with values linear on each face in between, or the faces, with values constant on each."""
+        if kind == "vertices":
+            return VertexSites(self)
+        if kind == "faces":
+            return FaceSites(self)
+        raise ValueError(f'sites of a mesh are "vertices" or "faces"; got {kind!r}')
+
+    def _check_points(self, x: SurfacePoint) -> None:
+        if not isinstance(x, SurfacePoint):
+            raise GeometryError(f"points of a mesh are SurfacePoint objects (see vertex_points); got {type(x).__name__}")
+        bad_face = (x.face >= len(self.faces)) | ((x.face < 0) & (x.vertex < 0))
+        if bool(bad_face.any()):
+            raise GeometryError(f"face {int(x.face[bad_face][0])} does not exist; the mesh has {len(self.faces)} faces")
+        bad_vertex = (x.vertex >= self.n_vertices) | (x.vertex < -1)
+        if bool(bad_vertex.any()):
+            raise GeometryError(
+                f"vertex {int(x.vertex[bad_vertex][0])} does not exist; the mesh has {self.n_vertices} vertices"
+            )
+        weights = x.barycentric
+        off = ((weights < -1e-9).any(-1) | ~((weights.sum(-1) - 1).abs() <= 1e-9)) & (x.face >= 0)
+        if bool(off.any()):
+            raise GeometryError(
+                f"barycentric coordinates must be non-negative with sum 1; got {weights[off][0].tolist()}"
+            )
+
+
+def _face_number(face: int) -> str:
+    return f"face {face}"
+
+
+def _check_vertices(vertices: Any) -> Tensor:
+    tensor = torch.as_tensor(vertices).detach().to(device="cpu", dtype=torch.float64)
+    if tensor.ndim != 2 or tensor.shape[1] != 3:
+        raise GeometryError(f"vertices must have shape (V, 3); got {tuple(tensor.shape)}")
+    broken = torch.nonzero(~torch.isfinite(tensor).all(dim=1))[:, 0]
+    if len(broken):
+        vertex = int(broken[0])
+        more = "" if len(broken) == 1 else f" (and {len(broken) - 1} more vertices like it)"
+        raise GeometryError(f"vertex {vertex} is not finite: {tensor[vertex].tolist()}{more}")
+    return tensor.contiguous()
+
+
+def _check_faces(faces: Any) -> Tensor:
+    tensor = torch.as_tensor(faces).detach().cpu()
+    if tensor.numel() == 0:
+        tensor = tensor.reshape(0, 3).to(torch.int64)
+    if tensor.ndim != 2 or tensor.shape[1] != 3 or tensor.is_floating_point():
+        raise GeometryError(f"faces must be whole numbers of shape (F, 3); got {tensor.dtype} {tuple(tensor.shape)}")
+    return tensor.to(torch.int64).contiguous()
