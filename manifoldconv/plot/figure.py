@@ -1,0 +1,244 @@
+"""Whole figures: a scene with title and colour bar, and a convolution as signal, kernel and response."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from manifoldconv.plot.camera import Camera
+from manifoldconv.plot.color import ColorScale
+from manifoldconv.plot.light import Light
+from manifoldconv.plot.scene import Scene
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Array = NDArray[np.float64]
+Background = Literal["white", "dark", "transparent"]
+
+# Of a background: its colour, that of text, and that of fine lines. The text on a transparent one must be
+# legible on white and on black slides.
+_PALETTE = {
+    "white": ("#ffffff", "#22252b", "#8a8f98"),
+    "dark": ("#15171c", "#e8e6e1", "#7f858f"),
+    "transparent": ("none", "#7a808a", "#7a808a"),
+}
+_STYLE = {"font.family": "DejaVu Sans", "mathtext.fontset": "cm", "svg.fonttype": "path"}
+
+
+@dataclass(frozen=True)
+class Page:
+    """A figure of exactly `width` by `height` pixels, on which panels are placed in pixels from the lower left."""
+
+    figure: Figure
+    width: int
+    height: int
+    text: str
+    line: str
+
+    @classmethod
+    def blank(cls, width: int, height: int, background: Background, dpi: int = 200) -> Page:
+        """An empty page; `dpi` sets the size of the type in relation to the picture."""
+        from matplotlib.figure import Figure
+
+        if background not in _PALETTE:
+            raise ValueError(f"background must be one of {', '.join(_PALETTE)}; got {background!r}")
+        paper, text, line = _PALETTE[background]
+        return cls(Figure((width / dpi, height / dpi), dpi=dpi, facecolor=paper), width, height, text, line)
+
+    def panel(self, left: float, bottom: float, width: float, height: float) -> Axes:
+        """Axes at whole pixels, so that a picture in them is not resampled."""
+        box = [round(left), round(bottom), round(width), round(height)]
+        size = (self.width, self.height, self.width, self.height)
+        return self.figure.add_axes(tuple(b / s for b, s in zip(box, size, strict=True)))  # type: ignore[arg-type]
+
+    def write(self, x: float, y: float, text: str, size: float = 9, **options: Any) -> None:
+        """Text centred at a place in pixels."""
+        options = {"ha": "center", "va": "center", "color": self.text} | options
+        self.figure.text(x / self.width, y / self.height, text, fontsize=size, **options)
+
+    def colorbar(self, scale: ColorScale, centre: float, bottom: float, width: float) -> None:
+        """A slim horizontal colour bar with few ticks, its label below."""
+        axes = self.panel(centre - width / 2, bottom, width, self.figure.dpi * 0.06)
+        bar = self.figure.colorbar(
+            scale.mappable(),
+            cax=axes,
+            orientation="horizontal",
+            extend="both" if scale.clipped else "neither",
+        )
+        bar.outline.set_visible(False)  # type: ignore[operator]
+        middle = (scale.low + scale.high) / 2
+        bar.set_ticks(
+            [scale.low, middle, scale.high], labels=[_number(t) for t in (scale.low, middle, scale.high)]
+        )
+        axes.tick_params(labelsize=6.5, length=2, width=0.5, color=self.line, labelcolor=self.text, pad=2)
+        if scale.label:
+            bar.set_label(scale.label, fontsize=7, color=self.text, labelpad=2)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the page; the format follows the suffix, and the file appears whole or not at all."""
+        from matplotlib import rc_context
+
+        from manifoldconv.surface.io import write_atomically
+
+        kind = Path(path).suffix.lstrip(".").lower() or "png"
+        known = self.figure.canvas.get_supported_filetypes()
+        if kind not in known:
+            raise ValueError(
+                f"{path}: no picture format is called {kind!r}; known are {', '.join(sorted(known))}"
+            )
+
+        def write(stream: BinaryIO) -> None:
+            with rc_context(_STYLE):
+                self.figure.savefig(stream, format=kind, dpi=self.figure.dpi)
+
+        write_atomically(path, write)
+
+
+def save_scene(
+    scene: Scene,
+    path: str | os.PathLike[str],
+    *,
+    title: str = "",
+    colorbar: bool = True,
+    size: tuple[int, int] = (1200, 1000),
+    camera: Camera | None = None,
+    light: Light | None = None,
+    background: Background = "white",
+) -> None:
+    """Write a picture of a scene, with a colour bar for the first surface that shows values.
+
+    Args:
+        path: PNG, PDF, SVG, ... by its suffix.
+        size: in pixels.
+    """
+    page = Page.blank(*size, background)
+    scales = [item.scale for item in scene.items if item.scale is not None] if colorbar else []
+    line = page.figure.dpi / 5
+    below = 2.2 * line if scales else 0.2 * line
+    above = 1.6 * line if title else 0.2 * line
+    scene.draw(page.panel(0, below, page.width, page.height - below - above), camera=camera, light=light)
+    if scales:
+        page.colorbar(scales[0], page.width / 2, 1.4 * line, 0.4 * page.width)
+    if title:
+        page.write(page.width / 2, page.height - 0.9 * line, title, 11)
+    page.save(path)
+
+
+def figure_convolution(
+    path: str | os.PathLike[str],
+    vertices: ArrayLike,
+    faces: ArrayLike,
+    signal: ArrayLike,
+    result: ArrayLike,
+    kernel: Callable[[Array], ArrayLike],
+    radius: float,
+    *,
+    on: Literal["vertices", "faces"] = "vertices",
+    titles: tuple[str, str, str] = ("signal  $f$", "kernel  $k$  on  $T_pM$", "response  $k \\star f$"),
+    signal_scale: ColorScale | None = None,
+    result_scale: ColorScale | None = None,
+    support: Sequence[ArrayLike] = (),
+    length_label: str = "",
+    camera: Camera | None = None,
+    light: Light | None = None,
+    background: Background = "white",
+    width: int = 2400,
+) -> None:
+    """Write the picture of one correlation: the signal on the surface, the kernel on its tangent disc, the response.
+
+    Args:
+        path: PNG, PDF, SVG, ... by its suffix.
+        vertices, faces: `(V, 3)`, `(F, 3)`.
+        signal, result: `(V,)`, or `(F,)` with `on="faces"`.
+        kernel: values `(P,)` at tangent vectors `(P, 2)`.
+        radius: of the tangent disc, in units of the mesh.
+        titles: of the three panels.
+        signal_scale, result_scale: default `ColorScale.of` the values.
+        support: closed curves on the surface, such as the image of the tangent disc's rim at some vertex; they
+            show on the signal how large the kernel is.
+        length_label: what the scale bar under the kernel says; default the radius in units of the mesh.
+        width: in pixels; the height is 0.42 of it.
+    """
+    height = round(0.42 * width)
+    page = Page.blank(width, height, background, dpi=max(1, round(width / 12)))
+    side, middle = 0.385 * width, 0.23 * width
+    bottom, top = 0.19 * height, 0.89 * height
+    values_of = {"vertices": "values", "faces": "face_values"}[on]
+    scales = []
+    for left, values, scale in ((0.0, signal, signal_scale), (side + middle, result, result_scale)):
+        values = np.asarray(values, dtype=np.float64)
+        scale = scale or ColorScale.of(values)
+        scene = Scene().surface(vertices, faces, scale=scale, **{values_of: values})  # type: ignore[arg-type]
+        if left == 0.0 and len(support):
+            scene = scene.curves(support)
+        scene.draw(page.panel(left, bottom, side, top - bottom), camera=camera, light=light)
+        scales.append(scale)
+    disc = 0.78 * middle
+    kernel_scale = _draw_kernel(
+        page, kernel, radius, (side + middle / 2, (bottom + top) / 2), disc, length_label
+    )
+    centres = (side / 2, side + middle / 2, 1.5 * side + middle)
+    for centre, title, scale in zip(centres, titles, (scales[0], kernel_scale, scales[1]), strict=True):
+        page.write(centre, 0.945 * height, title, 11)
+        page.colorbar(
+            scale, centre, 0.13 * height, 0.5 * side if scale is not kernel_scale else 0.78 * middle
+        )
+    page.save(path)
+
+
+def _draw_kernel(
+    page: Page,
+    kernel: Callable[[Array], ArrayLike],
+    radius: float,
+    centre: tuple[float, float],
+    diameter: float,
+    length_label: str,
+) -> ColorScale:
+    """The kernel as a coloured disc with its centre marked and a bar of one radius below it."""
+    from matplotlib.patches import Circle
+
+    steps = (np.arange(400) + 0.5) / 200 - 1
+    x, y = np.meshgrid(steps, steps)
+    inside = np.hypot(x, y) <= 1
+    values = np.full(x.shape, np.nan)
+    values[inside] = np.asarray(kernel(radius * np.stack([x[inside], y[inside]], axis=1)), dtype=np.float64)
+    scale = ColorScale.of(values)
+    # The rim is cut by the circle, not by the missing values.
+    shown = np.where(inside, values, np.asarray(kernel(radius * _onto_disc(x, y))).reshape(x.shape))
+    axes = page.panel(centre[0] - diameter / 2, centre[1] - diameter / 2, diameter, diameter)
+    axes.set(xlim=(-1.02, 1.02), ylim=(-1.02, 1.02))
+    axes.set_axis_off()
+    rim = Circle((0, 0), 1, facecolor="none", edgecolor=page.line, linewidth=0.8)
+    axes.add_patch(rim)
+    image = axes.imshow(scale.colors(shown), extent=(-1, 1, -1, 1), origin="lower", interpolation="bilinear")
+    image.set_clip_path(rim)
+    axes.plot([0], [0], "o", markersize=2.2, color=page.text, markeredgewidth=0)
+    axes.plot([0, 1], [-1.14, -1.14], "-|", color=page.text, linewidth=0.8, markersize=4, clip_on=False)
+    axes.text(
+        0.5,
+        -1.2,
+        length_label or f"radius {_number(radius)}",
+        fontsize=7,
+        color=page.text,
+        ha="center",
+        va="top",
+    )
+    return replace(scale, label="")
+
+
+def _onto_disc(x: Array, y: Array) -> Array:
+    size = np.maximum(np.hypot(x, y), 1)
+    return np.stack([x / size, y / size], axis=-1).reshape(-1, 2)
+
+
+def _number(value: float) -> str:
+    """A short form with a true minus sign; 0 for what rounding left."""
+    return f"{value:.2g}".replace("-", "\N{MINUS SIGN}") if abs(value) > 1e-12 else "0"
