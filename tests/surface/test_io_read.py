@@ -335,10 +335,61 @@ def test_glb_scene_moves_meshes_to_their_place(tmp_path: Path) -> None:
     assert mesh.notices == ("the 2 meshes of the scene were put together as one",)
 
 
+@pytest.mark.parametrize("file_type", ["stl", "stl_ascii"])
+@pytest.mark.parametrize("kept", [0.3, 0.6, 0.97])
+def test_truncated_stl(
+    tmp_path: Path, file_type: str, kept: float, capfd: pytest.CaptureFixture[str]
+) -> None:
+    content = trimesh.creation.icosphere(subdivisions=1).export(file_type=file_type)
+    failure(tmp_path, content[: int(kept * len(content))], "mesh.stl")
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize("name", ["mesh.stl", "mesh.glb", "mesh.gltf"])
 @pytest.mark.parametrize("content", [b"\x00\x01junk\xff" * 40, b"hello, this is no mesh at all\n" * 9])
 def test_junk_in_formats_of_trimesh(tmp_path: Path, name: str, content: bytes) -> None:
     failure(tmp_path, content, name)
+
+
+# damage of any kind
+
+
+def samples() -> list[tuple[str, bytes]]:
+    box = trimesh.creation.box()
+    exports = [
+        ("mesh.obj", "obj"),
+        ("mesh.off", "off"),
+        ("mesh.ply", "ply"),
+        ("mesh.stl", "stl"),
+        ("mesh.glb", "glb"),
+    ]
+    contents = [(name, box.export(file_type=file_type)) for name, file_type in exports]
+    contents += [("mesh.ply", box.export(file_type="ply", encoding="ascii"))]
+    contents += [("mesh.stl", box.export(file_type="stl_ascii"))]
+    return [(name, content.encode() if isinstance(content, str) else content) for name, content in contents]
+
+
+@pytest.mark.parametrize(("name", "content"), samples())
+def test_damaged_files_end_in_a_mesh_or_in_a_geometry_error(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    generator = np.random.default_rng(4)
+    letters = np.frombuffer(b"0123456789 -.\n/enaif\x00\xff", dtype=np.uint8)
+    refused = 0
+    for attempt in range(80):
+        damaged = np.frombuffer(content, dtype=np.uint8).copy()
+        if attempt % 2:
+            damaged = damaged[: generator.integers(len(damaged))]
+        else:
+            damaged[generator.integers(len(damaged), size=4)] = generator.choice(letters, size=4)
+        try:
+            mesh = read(tmp_path, damaged.tobytes(), name)
+        except GeometryError:
+            refused += 1
+        else:
+            assert np.isfinite(mesh.vertices).all()
+            assert ((mesh.faces >= 0) & (mesh.faces < len(mesh.vertices))).all()
+    assert refused > 20
 
 
 # the file system

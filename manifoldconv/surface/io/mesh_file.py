@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -101,6 +104,22 @@ def others(number: int) -> str:
 def one_line(error: BaseException | str) -> str:
     """A library's message on one line."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+@contextlib.contextmanager
+def quiet(library: str) -> Iterator[None]:
+    """Keeps what a library logs or warns about a damaged file off the screen: we raise one line instead."""
+    logger, handler = logging.getLogger(library), logging.NullHandler()
+    propagates = logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagates
 
 
 def assemble(path: Path, soup: PolygonSoup) -> MeshFile:

@@ -15,7 +15,7 @@ import numpy as np
 import plyfile
 
 from manifoldconv.errors import GeometryError
-from manifoldconv.surface.io.mesh_file import PolygonSoup, one_line
+from manifoldconv.surface.io.mesh_file import PolygonSoup, one_line, quiet
 from manifoldconv.surface.io.properties import with_groups
 
 Array = np.ndarray
@@ -71,10 +71,11 @@ def read_ply(path: Path) -> PolygonSoup:
 def _parse(path: Path) -> Any:
     """The file as plyfile reads it: first as if all lists had three items, then row by row."""
     try:
-        try:
-            return plyfile.PlyData.read(_source(path), known_list_len=_TRIANGLES)
-        except (plyfile.PlyParseError, ValueError, OSError):
-            return plyfile.PlyData.read(_source(path), mmap=False)
+        with quiet("plyfile"):
+            try:
+                return plyfile.PlyData.read(_source(path), known_list_len=_TRIANGLES)
+            except (plyfile.PlyParseError, ValueError, OSError):
+                return plyfile.PlyData.read(_source(path), mmap=False)
     except plyfile.PlyElementParseError as error:
         raise GeometryError(_element_message(path, error)) from error
     except Exception as error:  # whatever a library says about a damaged file is the file's fault

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from manifoldconv.errors import GeometryError
-from manifoldconv.surface.io.mesh_file import PolygonSoup, one_line
+from manifoldconv.surface.io.mesh_file import PolygonSoup, one_line, quiet
 from manifoldconv.surface.io.properties import unit_colors
 
 Array = np.ndarray
@@ -30,7 +31,8 @@ def read_scene(path: Path) -> PolygonSoup:
     import trimesh
 
     try:
-        scene = trimesh.load_scene(str(path), process=False)
+        with quiet("trimesh"):
+            scene = trimesh.load_scene(str(path), process=False)
         read = [_part(scene, node) for node in sorted(scene.graph.nodes_geometry, key=_order_of(scene))]
     except Exception as error:  # whatever a library says about a damaged file is the file's fault
         raise GeometryError(
@@ -53,9 +55,24 @@ def read_scene(path: Path) -> PolygonSoup:
     if left:
         notices += (f"not every mesh of the scene has {', '.join(left)}: not read",)
     if path.suffix.lower() == ".stl":
+        _check_text_stl(path, len(faces))
         vertices, faces, notice = _merge_equal(vertices, faces)
         notices, data = notices + notice, {}
     return PolygonSoup(vertices, faces.reshape(-1), np.full(len(faces), 3, np.int64), data, notices=notices)
+
+
+def _check_text_stl(path: Path, face_count: int) -> None:
+    """Refuse a text STL that ends early or has facets that are no triangles: trimesh reads what it can."""
+    data = path.read_bytes()
+    if len(data) >= 84 and len(data) == 84 + 50 * struct.unpack("<I", data[80:84])[0]:
+        return  # binary, of the size that it announces
+    data = data.lower()
+    facets, loops, corners = data.count(b"facet normal"), data.count(b"endloop"), data.count(b"vertex")
+    if b"endsolid" not in data or not facets == loops == face_count or corners != 3 * facets:
+        raise GeometryError(
+            f"{path}: the text STL has {facets} facets with {corners} corners, {loops} of them closed, and "
+            f"{'an' if b'endsolid' in data else 'no'} end; it is truncated or damaged, get another copy"
+        )
 
 
 def _order_of(scene: Any) -> Any:
