@@ -102,14 +102,15 @@ class Sphere(Manifold):
         On the tangent space at x this reflection is the rotation that takes x to y, as m·x is |x + y| / 2; it
         keeps its accuracy up to the antipode.
         """
-        start, target = torch.broadcast_tensors(self._unit("x", x), self._unit("y", y))
-        frame = self.frame(start * self.radius)
-        middle = start + target
-        norm = torch.linalg.vector_norm(middle.detach(), dim=-1, keepdim=True)
-        middle = torch.where(norm < _ANTIPODAL, frame[..., 0], middle)
-        middle = middle / torch.linalg.vector_norm(middle, dim=-1, keepdim=True)
-        moved = frame - 2 * middle[..., :, None] * (middle[..., None, :] @ frame)
-        return self.frame(target * self.radius).mT @ moved
+        frame_x, frame_y = self.frame(x), self.frame(y)
+        middle = self._unit("x", x) + self._unit("y", y)
+        square = middle.square().sum(-1, keepdim=True)
+        antipodal = square < _ANTIPODAL**2
+        middle = torch.where(antipodal, frame_x[..., 0], middle)
+        square = torch.where(antipodal, 1.0, square)
+        along_x = middle[..., None, :] @ frame_x
+        along_y = frame_y.mT @ (middle * (2 / square))[..., None]
+        return frame_y.mT @ frame_x - along_y @ along_x
 
     def distance_between_points(self, x: Tensor, y: Tensor) -> Tensor:
         """The length of the chord, |y - x|: `(...,)`."""

@@ -1,0 +1,231 @@
+"""Every manifold of the package, with what the laws have to know about it. A new manifold is added here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from manifoldconv.manifolds import (
+    Cylinder,
+    Euclidean,
+    FlatQuotient,
+    FlatTorus,
+    KleinBottle,
+    MoebiusStrip,
+    Sphere,
+)
+from manifoldconv.testing import Isometry, ManifoldCase, SitesCase, ambient_isometry
+
+Sampler = Callable[[torch.Generator, int], Any]
+LENGTH, WIDTH = 5.0, 3.0
+
+
+def box(low: tuple[float, ...], high: tuple[float, ...]) -> Sampler:
+    """Points uniform in a box."""
+
+    def sample(generator: torch.Generator, count: int) -> Tensor:
+        start, end = torch.tensor(low, dtype=torch.float64), torch.tensor(high, dtype=torch.float64)
+        return start + (end - start) * torch.rand(count, len(low), generator=generator, dtype=torch.float64)
+
+    return sample
+
+
+def round_points(n: int, radius: float) -> Sampler:
+    """Points uniform on a sphere."""
+
+    def sample(generator: torch.Generator, count: int) -> Tensor:
+        normal = torch.randn(count, n + 1, generator=generator, dtype=torch.float64)
+        return radius * torch.nn.functional.normalize(normal, dim=-1)
+
+    return sample
+
+
+def orthogonal(n: int, seed: int) -> Tensor:
+    """A random orthogonal matrix, of either determinant."""
+    normal = torch.randn(n, n, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.linalg.qr(normal).Q
+
+
+def affine(linear: tuple[tuple[float, float], tuple[float, float]], shift: tuple[float, float]) -> Isometry:
+    """x ↦ linear x + shift in the plane; the images need not lie in the fundamental domain."""
+    matrix, offset = (torch.tensor(part, dtype=torch.float64) for part in (linear, shift))
+    return Isometry(
+        f"{linear} x + {shift}",
+        lambda x: x @ matrix.mT + offset,
+        lambda x: matrix.expand(*x.shape[:-1], 2, 2),
+    )
+
+
+class TurnedSphere(Sphere):
+    """The sphere with frames turned by an angle that varies from point to point."""
+
+    def frame(self, x: Tensor) -> Tensor:
+        angle = 3 * x[..., 0] / self.radius + 1
+        turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=-1)
+        return super().frame(x) @ turn.unflatten(-1, (2, 2))
+
+
+def euclidean(n: int) -> ManifoldCase:
+    """Euclidean space with a rigid motion."""
+    matrix = orthogonal(n, n)
+    motion = Isometry("motion", lambda x: x @ matrix.mT + 2.0, lambda x: matrix.expand(*x.shape, n))
+    return ManifoldCase(
+        Euclidean(n), box((-1.0,) * n, (1.0,) * n), radius=3.0, isometries=(motion,), embed=lambda x: x
+    )
+
+
+def sphere(n: int, radius: float) -> ManifoldCase:
+    """A sphere, with vectors almost up to the cut locus."""
+    manifold = Sphere(n, radius)
+    return ManifoldCase(
+        manifold,
+        round_points(n, radius),
+        radius=3.1 * radius,
+        isometries=tuple(
+            ambient_isometry(manifold, orthogonal(n + 1, seed), f"O({n + 1})") for seed in range(3)
+        ),
+        membership=lambda x: torch.linalg.vector_norm(x, dim=-1) / radius - 1,
+        embed=lambda x: x,
+        reframed=TurnedSphere(2, radius) if n == 2 else None,
+    )
+
+
+def flat(manifold: FlatQuotient, *further: Isometry) -> ManifoldCase:
+    """A flat quotient with the mirrors and half turn that all of them have, and a shift along x."""
+    common = (
+        affine(((1, 0), (0, -1)), (0, 0)),
+        affine(((-1, 0), (0, 1)), (0, 0)),
+        affine(((1, 0), (0, 1)), (1.7, 0)),
+    )
+    high = (manifold.length, manifold.low + manifold.height)
+    return ManifoldCase(
+        manifold,
+        box((0.0, manifold.low), high),
+        radius=0.49 * min(manifold.length, manifold.height),
+        isometries=common + further,
+        membership=lambda x: (
+            (x - torch.tensor(high, dtype=torch.float64)).clamp(min=0) + (-x[..., :1]).clamp(min=0)
+        ),
+    )
+
+
+CASES: dict[str, ManifoldCase] = {
+    "line": euclidean(1),
+    "plane": euclidean(2),
+    "space": euclidean(3),
+    "circle": sphere(1, 1.0),
+    "sphere": sphere(2, 1.0),
+    "large sphere": sphere(2, 7.0),
+    "three-sphere": sphere(3, 0.5),
+    "cylinder": flat(Cylinder(LENGTH, WIDTH)),
+    "torus": flat(FlatTorus(LENGTH, WIDTH), affine(((1, 0), (0, 1)), (0.4, 0.7))),
+    "square torus": flat(FlatTorus(2.0, 2.0), affine(((0, -1), (1, 0)), (0, 0.3))),
+    "Möbius strip": flat(MoebiusStrip(LENGTH, WIDTH)),
+    "Klein bottle": flat(KleinBottle(LENGTH, WIDTH), affine(((1, 0), (0, 1)), (0, WIDTH / 2))),
+}
+
+
+def wave(points: Tensor, along: float, across: float) -> tuple[Tensor, Tensor]:
+    """The phases 2π along x / LENGTH and 2π across y / WIDTH."""
+    return 2 * math.pi * along * points[..., 0] / LENGTH, 2 * math.pi * across * points[..., 1] / WIDTH
+
+
+# The scalar fields are invariant under the gluing, and on strips even across the boundary, where sites go on
+# as a constant. The second component of a vector field changes its sign over a glide.
+def untwisted(points: Tensor) -> Tensor:
+    x, y = wave(points, 1, 1)
+    return x.sin() + y.cos() * x.cos()
+
+
+def on_strip(points: Tensor) -> Tensor:
+    x, y = wave(points, 1, 0.5)
+    return x.sin() + y.sin()
+
+
+def twisted(points: Tensor) -> Tensor:
+    x, y = wave(points, 0.5, 0.5)
+    return (2 * x).sin() + x.cos() * y.sin()
+
+
+def twisted_twice(points: Tensor) -> Tensor:
+    x, y = wave(points, 0.5, 1)
+    return (2 * x).sin() + x.cos() * y.sin()
+
+
+def untwisted_vector(points: Tensor) -> Tensor:
+    x, _ = wave(points, 1, 1)
+    return torch.stack([x.sin(), x.cos()], dim=-1)
+
+
+def twisted_vector(points: Tensor) -> Tensor:
+    x, _ = wave(points, 0.5, 1)
+    return torch.stack([(2 * x).sin(), x.cos()], dim=-1)
+
+
+def round_scalar(points: Tensor) -> Tensor:
+    x, y, z = points.unbind(-1)
+    return x * y + z**3 + (x - z).sin()
+
+
+def round_vector(points: Tensor) -> Tensor:
+    """The tangential part of a linear field of space."""
+    return (Sphere(2).frame(points).mT @ (points @ orthogonal(3, 5))[..., None])[..., 0]
+
+
+def flat_sites(
+    manifold: FlatQuotient, scalar: Callable[[Tensor], Tensor], vector: Callable[[Tensor], Tensor]
+) -> SitesCase:
+    """Grids of 20 × 33 and 40 × 66 cells."""
+    coarse, fine = manifold.sites(shape=(20, 33)), manifold.sites(shape=(40, 66))
+    return SitesCase(coarse, fine, LENGTH * WIDTH, scalar, vector)
+
+
+SITES: dict[str, tuple[SitesCase, Sampler]] = {
+    # A window of the plane: n pixels stand for n × spacing, and interpolation reaches the outermost ones.
+    "plane": (
+        SitesCase(
+            Euclidean(2).sites(shape=(21, 31), spacing=0.1),
+            Euclidean(2).sites(shape=(42, 62), spacing=0.05),
+            2.1 * 3.1,
+            untwisted,
+            untwisted_vector,
+        ),
+        box((0.0, 0.0), (3.0, 2.0)),
+    ),
+    "cylinder": (
+        flat_sites(Cylinder(LENGTH, WIDTH), on_strip, untwisted_vector),
+        CASES["cylinder"].sample_points,
+    ),
+    "torus": (
+        flat_sites(FlatTorus(LENGTH, WIDTH), untwisted, untwisted_vector),
+        CASES["torus"].sample_points,
+    ),
+    "Möbius strip": (
+        flat_sites(MoebiusStrip(LENGTH, WIDTH), twisted, twisted_vector),
+        CASES["Möbius strip"].sample_points,
+    ),
+    "Klein bottle": (
+        flat_sites(KleinBottle(LENGTH, WIDTH), twisted_twice, twisted_vector),
+        CASES["Klein bottle"].sample_points,
+    ),
+    "icosphere": (
+        SitesCase(
+            Sphere().sites(icosphere=3), Sphere().sites(icosphere=4), 4 * math.pi, round_scalar, round_vector
+        ),
+        round_points(2, 1.0),
+    ),
+    "equiangular": (
+        SitesCase(
+            Sphere().sites(equiangular=(20, 41)),
+            Sphere().sites(equiangular=(40, 82)),
+            4 * math.pi,
+            round_scalar,
+            round_vector,
+        ),
+        round_points(2, 1.0),
+    ),
+}
