@@ -32,7 +32,7 @@ class Camera:
     margin: float = 0.02
 
     def axes(self) -> Array:
-        """`(3, 3)`, rows: the directions right, upward and towards the viewer, in the coordinates of the file."""
+        """`(3, 3)`, rows: the directions right, upward, towards the viewer, in the file's coordinates."""
         azimuth, elevation = math.radians(self.azimuth), math.radians(self.elevation)
         towards = np.array(
             [
@@ -91,7 +91,7 @@ class View:
         )
 
     def to_camera(self, points: Array) -> Array:
-        """Points `(..., 3)` in the camera's frame: right, down, towards the viewer (rows of pixels run down)."""
+        """Points `(..., 3)` in the camera's frame: right, down (as rows run), towards the viewer."""
         return self.to_camera_direction(points - self.centre)
 
     def to_camera_direction(self, vectors: Array) -> Array:
@@ -99,7 +99,7 @@ class View:
         return (vectors @ self.axes.T) * np.array([1.0, -1.0, 1.0])
 
     def project(self, points: Array) -> Array:
-        """`(..., 3)`: column and row in pixels, and the nearness 1 / w, which is linear over a triangle's picture."""
+        """`(..., 3)`: column and row in pixels, and the nearness 1 / w, linear over a drawn triangle."""
         local = self.to_camera(points)
         nearness = 1 / (1 - local[..., 2] / self.distance)
         pixels = local[..., :2] * nearness[..., None] * self.scale + np.array(self.offset)

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-# Both can be told apart by the colour-blind. Their darkest ends are cut off (`CROP`): on a shaded surface they
-# would hide its form.
+# Both can be read by the colour-blind. Their ends are cut off (`..._CROP`) where these are so dark that they
+# would hide the form of a shaded surface.
 DIVERGING = "RdBu_r"
+DIVERGING_CROP = (0.08, 0.08)
 SEQUENTIAL = "viridis"
-CROP = 0.08
+SEQUENTIAL_CROP = (0.12, 0.02)
 
 PLASTER = (0.86, 0.84, 0.81)
 INK = (0.13, 0.14, 0.17)
@@ -33,7 +34,7 @@ class ColorScale:
         colormap: the name of a matplotlib colour map.
         low, high: the values at its two ends; values beyond take the end's colour, and then
             `clipped` says so, which the colour bar shows by pointed ends.
-        crop: the share of the map cut off at each end.
+        crop: the shares of the map cut off at its two ends.
         label: the text at the colour bar.
     """
 
@@ -42,7 +43,7 @@ class ColorScale:
     high: float
     label: str = ""
     clipped: bool = False
-    crop: float = 0.0
+    crop: tuple[float, float] = (0.0, 0.0)
 
     @classmethod
     def of(
@@ -63,20 +64,22 @@ class ColorScale:
             clip: share of the values that may lie beyond the ends, so that a few extreme ones
                 (the tip of an ear) do not wash out the rest.
         """
-        crop = CROP if colormap is None else 0.0
         finite = values[np.isfinite(values)]
         if finite.size == 0:
             finite = np.zeros(1)
         if limits is None and finite.min() < 0 < finite.max():
             size = float(np.quantile(np.abs(finite), 1 - clip))
             limits = (-size, size)
-            colormap = colormap or DIVERGING
         elif limits is None:
             limits = float(np.quantile(finite, clip / 2)), float(np.quantile(finite, 1 - clip / 2))
         low, high = limits
         if not low < high:  # a constant: give it the middle of the map
             low, high = low - 0.5, high + 0.5
-        colormap = colormap or (DIVERGING if low == -high else SEQUENTIAL)
+        crop = (0.0, 0.0)
+        if colormap is None and low == -high:
+            colormap, crop = DIVERGING, DIVERGING_CROP
+        elif colormap is None:
+            colormap, crop = SEQUENTIAL, SEQUENTIAL_CROP
         clipped = bool(finite.min() < low or finite.max() > high)
         return cls(colormap, low, high, label, clipped, crop)
 
@@ -86,7 +89,7 @@ class ColorScale:
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import ListedColormap, Normalize
 
-        steps = colormaps[self.colormap](np.linspace(self.crop, 1 - self.crop, 1024))
+        steps = colormaps[self.colormap](np.linspace(self.crop[0], 1 - self.crop[1], 1024))
         return ScalarMappable(Normalize(self.low, self.high), ListedColormap(steps))
 
     def colors(self, values: Array) -> Array:

@@ -30,12 +30,11 @@ _PALETTE = {
     "dark": ("#15171c", "#e8e6e1", "#7f858f"),
     "transparent": ("none", "#7a808a", "#7a808a"),
 }
-_STYLE = {"font.family": "DejaVu Sans", "mathtext.fontset": "cm", "svg.fonttype": "path"}
 
 
 @dataclass(frozen=True)
 class Page:
-    """A figure of exactly `width` by `height` pixels, on which panels are placed in pixels from the lower left."""
+    """A figure of exactly `width` by `height` pixels; places are in pixels from the lower left."""
 
     figure: Figure
     width: int
@@ -55,9 +54,8 @@ class Page:
 
     def panel(self, left: float, bottom: float, width: float, height: float) -> Axes:
         """Axes at whole pixels, so that a picture in them is not resampled."""
-        box = [round(left), round(bottom), round(width), round(height)]
-        size = (self.width, self.height, self.width, self.height)
-        return self.figure.add_axes(tuple(b / s for b, s in zip(box, size, strict=True)))  # type: ignore[arg-type]
+        x, y = round(left) / self.width, round(bottom) / self.height
+        return self.figure.add_axes((x, y, round(width) / self.width, round(height) / self.height))
 
     def write(self, x: float, y: float, text: str, size: float = 9, **options: Any) -> None:
         """Text centred at a place in pixels."""
@@ -73,7 +71,7 @@ class Page:
             orientation="horizontal",
             extend="both" if scale.clipped else "neither",
         )
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
         middle = (scale.low + scale.high) / 2
         bar.set_ticks(
             [scale.low, middle, scale.high], labels=[_number(t) for t in (scale.low, middle, scale.high)]
@@ -84,8 +82,6 @@ class Page:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the page; the format follows the suffix, and the file appears whole or not at all."""
-        from matplotlib import rc_context
-
         from manifoldconv.surface.io import write_atomically
 
         kind = Path(path).suffix.lstrip(".").lower() or "png"
@@ -96,8 +92,7 @@ class Page:
             )
 
         def write(stream: BinaryIO) -> None:
-            with rc_context(_STYLE):
-                self.figure.savefig(stream, format=kind, dpi=self.figure.dpi)
+            self.figure.savefig(stream, format=kind, dpi=self.figure.dpi)
 
         write_atomically(path, write)
 
@@ -150,9 +145,9 @@ def figure_convolution(
     camera: Camera | None = None,
     light: Light | None = None,
     background: Background = "white",
-    width: int = 2400,
+    width: int = 2000,
 ) -> None:
-    """Write the picture of one correlation: the signal on the surface, the kernel on its tangent disc, the response.
+    """Write the picture of a correlation: signal on the surface, kernel on its tangent disc, response.
 
     Args:
         path: PNG, PDF, SVG, ... by its suffix.
@@ -161,21 +156,21 @@ def figure_convolution(
         kernel: values `(P,)` at tangent vectors `(P, 2)`.
         radius: of the tangent disc, in units of the mesh.
         titles: of the three panels.
-        signal_scale, result_scale: default `ColorScale.of` the values.
-        support: closed curves on the surface, such as the image of the tangent disc's rim at some vertex; they
-            show on the signal how large the kernel is.
+        signal_scale, result_scale: default `ColorScale.of(values, clip=0.005)`.
+        support: closed curves on the surface, such as the image of the tangent disc's rim at a vertex;
+            they show on the signal how large the kernel is.
         length_label: what the scale bar under the kernel says; default the radius in units of the mesh.
         width: in pixels; the height is 0.42 of it.
     """
     height = round(0.42 * width)
     page = Page.blank(width, height, background, dpi=max(1, round(width / 12)))
     side, middle = 0.385 * width, 0.23 * width
-    bottom, top = 0.19 * height, 0.89 * height
+    bottom, top = 0.145 * height, 0.9 * height
     values_of = {"vertices": "values", "faces": "face_values"}[on]
     scales = []
     for left, values, scale in ((0.0, signal, signal_scale), (side + middle, result, result_scale)):
         values = np.asarray(values, dtype=np.float64)
-        scale = scale or ColorScale.of(values)
+        scale = scale or ColorScale.of(values, clip=0.005)
         scene = Scene().surface(vertices, faces, scale=scale, **{values_of: values})  # type: ignore[arg-type]
         if left == 0.0 and len(support):
             scene = scene.curves(support)
@@ -187,9 +182,9 @@ def figure_convolution(
     )
     centres = (side / 2, side + middle / 2, 1.5 * side + middle)
     for centre, title, scale in zip(centres, titles, (scales[0], kernel_scale, scales[1]), strict=True):
-        page.write(centre, 0.945 * height, title, 11)
+        page.write(centre, 0.95 * height, title, 11)
         page.colorbar(
-            scale, centre, 0.13 * height, 0.5 * side if scale is not kernel_scale else 0.78 * middle
+            scale, centre, 0.085 * height, 0.5 * side if scale is not kernel_scale else 0.78 * middle
         )
     page.save(path)
 

@@ -35,9 +35,10 @@ class Light:
     def shade(self, color: Array, normal: Array, towards: Array, sky: Array) -> Array:
         """The lit colour.
 
-            L = c (sky_strength (3 + n_up)/4 s + key_strength ⟨n, key⟩₊ s' + fill_strength ⟨n, fill⟩₊) + gloss ⟨n, h⟩₊⁴⁰
+            L = c (sky_strength s (3 + n_up)/4 + key_strength s' ⟨n, key⟩₊ + fill_strength ⟨n, fill⟩₊)
+                + gloss s ⟨n, h⟩₊⁴⁰
 
-        with s the open share of the sky, s' half of that effect, and h halfway between lamp and viewer
+        with s the open share of the sky, s' = (2 + 3 s)/5, and h halfway between lamp and viewer
         (Blinn 1977), computed in linear light.
 
         Args:

@@ -12,10 +12,12 @@ Array = NDArray[np.float64]
 
 
 def smooth_normals(vertices: Array, faces: NDArray[np.int64], crease: float) -> Array:
-    """Unit normals at the corners of each face, `(F, 3, 3)`; edges sharper than `crease` degrees stay sharp."""
+    """Unit normals at the corners of each face, `(F, 3, 3)`; edges sharper than `crease` degrees stay."""
     a, b, c = (vertices[faces[:, i]] for i in range(3))
-    normals = np.cross(b - a, c - a)
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
+    products = np.cross(b - a, c - a)
+    normals = np.asarray(
+        products / np.maximum(np.linalg.norm(products, axis=1, keepdims=True), 1e-300), dtype=np.float64
+    )
     order = np.argsort(faces.ravel(), kind="stable")
     starts = np.concatenate([[0], np.cumsum(np.bincount(faces.ravel(), minlength=len(vertices)))])
     return _mean_normals(normals, _corner_angles(a, b, c), order, starts, float(np.cos(np.radians(crease))))

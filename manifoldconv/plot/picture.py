@@ -39,7 +39,7 @@ class Item:
     edge_width: float = 0.0
 
     def colors(self, face: NDArray[np.int64], weights: Array, to_edge: Array) -> Array:
-        """Unlit sRGB `(P, 3)` at points given by face, weights of its corners and distance to its edge in sub-pixels."""
+        """Unlit sRGB `(P, 3)` at points given by face, weights of its corners and sub-pixels to its edge."""
         # The value is interpolated and then coloured: a mean of two colours need not lie on the map.
         mean = np.einsum("pi,pi...->p...", weights, self.paint[face])
         colors = mean if self.scale is None else self.scale.colors(mean)
@@ -81,7 +81,7 @@ def picture(
 
 
 def _seen_normals(items: tuple[Item, ...], view: View, corners: Array) -> Array:
-    """Corner normals `(F, 3, 3)` in the camera's frame, turned to the side that is seen: all surfaces have two."""
+    """Corner normals `(F, 3, 3)` in the camera's frame, turned to the side that is seen."""
     local = view.to_camera(corners)
     face_normal = np.cross(local[:, 1] - local[:, 0], local[:, 2] - local[:, 0])
     towards = np.array([0.0, 0.0, view.distance]) - local[:, 0]
@@ -119,7 +119,7 @@ def _lit(
 
 
 def _average(parts: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Means over sub-pixels `(H, s, W, s, 4)`, with the colour of the covered part only, so that no dark rim shows."""
+    """Means over sub-pixels `(H, s, W, s, 4)`, coloured by their covered part only: no dark rim."""
     total = parts.sum(axis=(1, 3))
     alpha = total[..., 3:]
     rgb = total[..., :3] / np.maximum(alpha, 1)
@@ -128,7 +128,7 @@ def _average(parts: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _spread_over_ball(count: int) -> Array:
-    """Points of the unit ball `(count, 3)`, denser towards its centre: a golden-angle spiral, always the same."""
+    """Points of the unit ball `(count, 3)`, denser towards its centre: a golden-angle spiral."""
     i = np.arange(count) + 0.5
     z = 1 - 2 * i / count
     turn = np.pi * (1 + 5**0.5) * i

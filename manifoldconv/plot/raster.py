@@ -1,4 +1,4 @@
-"""Which triangle each pixel sees, and how much of the sky each pixel sees: the compiled part of the renderer."""
+"""Which triangle each pixel sees, and how much of the sky: the compiled part of the renderer."""
 
 from __future__ import annotations
 

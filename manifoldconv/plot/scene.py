@@ -1,4 +1,4 @@
-"""A scene: surfaces, curves, points and arrows that hide each other rightly, drawn without a graphics card."""
+"""A scene: surfaces, curves, points and arrows that hide each other, drawn without a graphics card."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Scene:
         color: tuple[float, float, float] = INK,
         radius: float | None = None,
     ) -> Scene:
-        """With curves `(P_i, 3)`, drawn as round tubes. `radius`: in space; default 0.4 % of the scene's size."""
+        """With curves `(P_i, 3)`, drawn as round tubes. `radius`: default 0.4 % of the scene's size."""
         paths = [np.asarray(path, dtype=np.float64) for path in polylines]
         for i, path in enumerate(paths):
             if path.ndim != 2 or path.shape[1] != 3 or len(path) == 0:

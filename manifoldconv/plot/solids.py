@@ -1,4 +1,4 @@
-"""Tubes, balls and arrows as triangles, so that curves, points and vectors hide and are hidden like surfaces."""
+"""Tubes, balls and arrows as triangles, so that curves, points and vectors hide each other like surfaces."""
 
 from __future__ import annotations
 
