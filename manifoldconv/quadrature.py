@@ -49,7 +49,8 @@ class TangentRule:
     def polar(cls, radius: float, n_radial: int, n_angular: int) -> TangentRule:
         """Gauss nodes in the radius, equal angles: the rule of the disc |v| ≤ radius in R^2.
 
-            ∫ g dμ ≈ Σ_i Σ_j u_i (2π / n_angular) g(r_i cos θ_j, r_i sin θ_j),   θ_j = (j + 1/2) 2π / n_angular
+            ∫ g dμ ≈ Σ_i Σ_j u_i (2π / n_angular) g(r_i cos θ_j, r_i sin θ_j),
+            θ_j = (j + 1/2) 2π / n_angular
 
         r_i and u_i are Gauss-Jacobi for the weight r dr on [0, radius], exact for polynomials in r of degree
         2 n_radial - 1. The angles are exact for harmonics of order below n_angular; so polynomials in the
@@ -122,7 +123,7 @@ class TangentRule:
 
     @property
     def angular_limit(self) -> int | None:
-        """The largest L such that a kernel times a field, both of angular band limit L, is integrated exactly.
+        """The largest L for which the product of two functions of angular band limit L is integrated exactly.
 
         (n_angular - 1) // 2 for a polar rule, as the angles are exact below order n_angular; None for the
         others, which have no such limit.

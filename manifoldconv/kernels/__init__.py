@@ -1,0 +1,30 @@
+"""Kernels on the tangent space: a library of them, and which of them a structure group admits."""
+
+from manifoldconv.kernels.constraint import invariance_defect, project, require_admissible
+from manifoldconv.kernels.kernel import Kernel
+from manifoldconv.kernels.library import (
+    derivative_of_gaussian,
+    difference_of_gaussians,
+    gabor,
+    gaussian,
+    laplacian_of_gaussian,
+    ring,
+    second_derivative_of_gaussian,
+)
+from manifoldconv.kernels.table import OffTableError, table
+
+__all__ = [
+    "Kernel",
+    "OffTableError",
+    "derivative_of_gaussian",
+    "difference_of_gaussians",
+    "gabor",
+    "gaussian",
+    "invariance_defect",
+    "laplacian_of_gaussian",
+    "project",
+    "require_admissible",
+    "ring",
+    "second_derivative_of_gaussian",
+    "table",
+]

@@ -1,0 +1,207 @@
+"""Kernel: a real function on the tangent space, which a manifold carries from point to point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from manifoldconv.errors import float64
+from manifoldconv.orthogonal import describe_element
+from manifoldconv.quadrature import TangentRule
+
+VANISHING_INTEGRAL = 1e-6
+"""|∫k| over ∫|k| below which a kernel is not divided by its integral: that would only magnify rounding."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Kernel:
+    """A function k on the tangent space R^d, in coordinates of an orthonormal frame.
+
+    Calling it samples it: `kernel(nodes)` takes nodes `(..., d)` to values `(...,)` in float64,
+    differentiable in the nodes and in whatever parameters the function holds. Values are densities: the
+    integral over the tangent space weights them by dμ, as `weights` does.
+
+    Attributes:
+        function: maps a float64 tensor `(..., d)` to `(...,)`.
+        name: for messages, such as "gaussian(sigma=0.1)".
+        band_limit: the largest order of an angular harmonic in k: 0 for isotropic kernels, 1 for first
+            derivatives of them, ...; None where unknown or infinite.
+        dimension: d, or None where the function takes any.
+        normalise: whether `weights` divides k by its own integral over the rule.
+        extent: a radius beyond which |k| stays under 1e-6 of its largest value; None where unknown.
+
+    >>> square = Kernel.from_function(lambda v: v[..., 0] ** 2, name="x²", band_limit=2)
+    >>> square(torch.tensor([[3.0, 1.0]]))
+    tensor([9.], dtype=torch.float64)
+    """
+
+    function: Callable[[Tensor], Tensor]
+    name: str
+    band_limit: int | None = None
+    dimension: int | None = None
+    normalise: bool = False
+    extent: float | None = None
+
+    @classmethod
+    def from_function(
+        cls,
+        function: Callable[[Tensor], Tensor],
+        name: str | None = None,
+        *,
+        band_limit: int | None = None,
+        dimension: int | None = None,
+        normalise: bool = False,
+        extent: float | None = None,
+    ) -> Kernel:
+        """The kernel of any function of tangent vectors; arguments as the attributes of `Kernel`.
+
+        The name is the function's own where none is given.
+        """
+        if not callable(function):
+            raise ValueError(
+                f"a kernel is made from a function of tangent vectors; got {type(function).__name__}"
+            )
+        name = getattr(function, "__name__", "kernel") if name is None else name
+        return cls(function, name, band_limit, dimension, normalise, extent)
+
+    def __call__(self, nodes: Tensor) -> Tensor:
+        """The values `(...,)`, float64, at nodes `(..., d)`; never normalised.
+
+        Raises `ValueError` where the nodes have another dimension than the kernel, or the function does not
+        return one number for each node.
+        """
+        nodes = float64("nodes", nodes, (self.dimension,))
+        values = self.function(nodes)
+        if not isinstance(values, Tensor) or values.shape != nodes.shape[:-1]:
+            came = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+            raise ValueError(
+                f"kernel {self.name}: for nodes of shape {tuple(nodes.shape)} the function must return a "
+                f"tensor of shape {tuple(nodes.shape[:-1])}; it returned {came}"
+            )
+        return values.to(torch.float64)
+
+    def sample(self, nodes: Tensor) -> Tensor:
+        """The same as calling the kernel."""
+        return self(nodes)
+
+    def weights(self, rule: TangentRule) -> Tensor:
+        """k(v_q) w_q `(Q,)`, float64: what the values of a field at the nodes are multiplied by and summed.
+
+        With `normalise`, divided by their sum, so that a constant field is kept. Raises `ValueError` where
+        that sum vanishes (below 1e-6 of the sum of absolute values).
+        """
+        if self.dimension not in (None, rule.dimension):
+            raise ValueError(f"kernel {self.name} has dimension {self.dimension}, the rule {rule.dimension}")
+        products = self(rule.nodes) * rule.weights
+        if not self.normalise:
+            return products
+        total = products.sum()
+        if not float(total.detach().abs()) > VANISHING_INTEGRAL * float(products.detach().abs().sum()):
+            raise ValueError(
+                f"kernel {self.name} cannot be normalised: its integral over {rule!r} is {float(total):.3g}, "
+                "which is zero beside ∫|k|; use normalise=False"
+            )
+        return products / total
+
+    def normalised(self) -> Kernel:
+        """The same kernel with `normalise=True`."""
+        return replace(self, normalise=True)
+
+    def flipped(self) -> Kernel:
+        """v ↦ k(-v): convolution with k is correlation with this."""
+        return replace(self, function=lambda nodes: self(-nodes), name=f"flipped({self.name})")
+
+    def transformed(self, matrix: Tensor) -> Kernel:
+        """h·k: v ↦ k(h⁻¹ v) for an orthogonal h `(d, d)`; so (g h)·k = g·(h·k).
+
+        >>> east = Kernel.from_function(lambda v: v[..., 0], name="x")
+        >>> quarter_turn = torch.tensor([[0.0, -1.0], [1.0, 0.0]])
+        >>> east.transformed(quarter_turn)(torch.tensor([0.0, 2.0]))
+        tensor(2., dtype=torch.float64)
+        """
+        matrix = float64("matrix", matrix, (self.dimension, self.dimension))
+        d = matrix.shape[-1]
+        if matrix.ndim != 2 or matrix.shape[0] != d:
+            raise ValueError(f"matrix must have shape (d, d); got {tuple(matrix.shape)}")
+        plain = matrix.detach()
+        defect = float((plain.mT @ plain - torch.eye(d, dtype=torch.float64)).abs().max())
+        if defect > 1e-6:
+            raise ValueError(f"a kernel is transformed by orthogonal matrices; MᵀM misses 1 by {defect:.3g}")
+        return replace(
+            self,
+            # For row vectors, h⁻¹ v = hᵀ v is v @ h.
+            function=lambda nodes: self(nodes @ matrix),
+            name=f"{self.name} moved by {describe_element(plain)}",
+            dimension=d,
+        )
+
+    def carried(self, manifold: Any, path: Any) -> Kernel:
+        """Γ_γ k: the kernel carried along a path γ by parallel transport.
+
+            (Γ_γ k)(v) = k(Γ_γ⁻¹ v),   v in the tangent space at the end of γ
+
+        Args:
+            manifold: anything whose `transport(path)` is the `(d, d)` matrix from the first to the last
+            point,
+                in the frames there.
+            path: what that manifold takes for a path.
+        """
+        return replace(self.transformed(manifold.transport(path)), name=f"carried({self.name})")
+
+    def __add__(self, other: Kernel) -> Kernel:
+        return _combined(self, other, 1.0, "+") if isinstance(other, Kernel) else NotImplemented
+
+    def __sub__(self, other: Kernel) -> Kernel:
+        return _combined(self, other, -1.0, "-") if isinstance(other, Kernel) else NotImplemented
+
+    def __mul__(self, factor: float | Tensor) -> Kernel:
+        if not isinstance(factor, int | float | Tensor) or (isinstance(factor, Tensor) and factor.ndim):
+            return NotImplemented
+        _require_plain(self)
+        name = f"{float(factor):.4g} * {_in_parentheses(self.name)}"
+        return replace(self, function=lambda nodes: factor * self(nodes), name=name)
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> Kernel:
+        return self * -1.0
+
+    def __repr__(self) -> str:
+        return f"Kernel({self.name}{', normalised' if self.normalise else ''})"
+
+
+def _combined(first: Kernel, second: Kernel, sign: float, symbol: str) -> Kernel:
+    """first ± second, with the larger of the band limits and extents, unknown where one is."""
+    _require_plain(first)
+    _require_plain(second)
+    dimensions = {kernel.dimension for kernel in (first, second)} - {None}
+    if len(dimensions) > 1:
+        raise ValueError(
+            f"no sum: {first.name} has dimension {first.dimension}, {second.name} {second.dimension}"
+        )
+    limits = [kernel.band_limit for kernel in (first, second) if kernel.band_limit is not None]
+    extents = [kernel.extent for kernel in (first, second) if kernel.extent is not None]
+    return Kernel(
+        function=lambda nodes: first(nodes) + sign * second(nodes),
+        name=f"{first.name} {symbol} {_in_parentheses(second.name) if sign < 0 else second.name}",
+        band_limit=max(limits) if len(limits) == 2 else None,
+        dimension=dimensions.pop() if dimensions else None,
+        extent=max(extents) if len(extents) == 2 else None,
+    )
+
+
+def _require_plain(kernel: Kernel) -> None:
+    """A kernel still to be divided by its integral is no fixed function: it has no sums, no multiples."""
+    if kernel.normalise:
+        raise ValueError(
+            f"kernel {kernel.name} has normalise=True, which depends on the rule: combine kernels with "
+            "normalise=False, then take .normalised() of the result"
+        )
+
+
+def _in_parentheses(name: str) -> str:
+    return f"({name})" if " + " in name or " - " in name else name
