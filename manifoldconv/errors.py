@@ -26,16 +26,21 @@ def float64(name: str, value: Any, shape: tuple[int | None, ...]) -> Tensor:
     Raises `ValueError` naming the argument, the shape expected and the shape that came, and for values
     that are not finite the place of the first one.
     """
-    tensor = torch.as_tensor(value)
-    if tensor.is_complex() or tensor.dtype == torch.bool:
-        raise ValueError(f"{name} must be real numbers; got dtype {tensor.dtype}")
-    tensor = tensor.to(torch.float64)
+    came = torch.as_tensor(value).dtype
+    if came.is_complex or came == torch.bool:
+        raise ValueError(f"{name} must be real numbers; got dtype {came}")
+    # From the value itself: Python numbers would first be rounded to torch's default dtype.
+    tensor = torch.as_tensor(value, dtype=torch.float64)
     tail = tuple(tensor.shape[tensor.ndim - len(shape) :])
-    fits = len(tail) == len(shape) and all(want in (None, have) for want, have in zip(shape, tail, strict=True))
+    fits = len(tail) == len(shape) and all(
+        want in (None, have) for want, have in zip(shape, tail, strict=True)
+    )
     if not fits:
         wanted = ", ".join("any" if size is None else str(size) for size in shape)
         raise ValueError(f"{name} must have last axes ({wanted}); got shape {tuple(tensor.shape)}")
     if not bool(torch.isfinite(tensor.detach()).all()):
         where = torch.nonzero(~torch.isfinite(tensor.detach()))[0].tolist()
-        raise ValueError(f"{name} must be finite; got {tensor.detach()[tuple(where)].item()} at index {where}")
+        raise ValueError(
+            f"{name} must be finite; got {tensor.detach()[tuple(where)].item()} at index {where}"
+        )
     return tensor
