@@ -162,7 +162,8 @@ class Kernel:
         if not isinstance(factor, int | float | Tensor) or (isinstance(factor, Tensor) and factor.ndim):
             return NotImplemented
         _require_plain(self)
-        name = f"{float(factor):.4g} * {_in_parentheses(self.name)}"
+        shown = float(factor.detach()) if isinstance(factor, Tensor) else factor
+        name = f"{shown:.4g} * {_in_parentheses(self.name)}"
         return replace(self, function=lambda nodes: factor * self(nodes), name=name)
 
     __rmul__ = __mul__

@@ -19,7 +19,7 @@ Number = float | Tensor
 Direction = Sequence[float] | Tensor
 
 WIDTHS = 6.0
-"""exp(-6² / 2) = 1.5e-8: at 6 widths Gaussians and their first two derivatives are under 1e-6 of their peak."""
+"""exp(-6² / 2) = 1.5e-8: at 6 widths Gaussians and two derivatives of them are under 1e-6 of their peak."""
 
 
 def gaussian(sigma: Number, *, normalise: bool = False) -> Kernel:
