@@ -1,0 +1,104 @@
+"""One direction of flow (docs/architecture.md), read from the imports, and a core that stays light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "manifoldconv"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# Who may not import whom, by the start of the module's name inside the package.
+GEOMETRY = ("manifolds", "surface")
+EVALUATION = ("pullback", "correlate", "ops", "nn")
+FACES = ("plot", "view", "cli")
+FORBIDDEN = {
+    "errors": (*GEOMETRY, "groups", "quadrature", "sampling", "kernels", *EVALUATION, *FACES),
+    "groups": (*GEOMETRY, "quadrature", "sampling", "kernels", *EVALUATION, *FACES),
+    "quadrature": (*GEOMETRY, "sampling", "kernels", *EVALUATION, *FACES),
+    "sampling": (*GEOMETRY, "kernels", *EVALUATION, *FACES),
+    "manifolds": ("kernels", *EVALUATION, *FACES),
+    "surface": ("kernels", *EVALUATION, *FACES),
+    "kernels": (*GEOMETRY, "sampling", *EVALUATION, *FACES),
+    "pullback": ("kernels", "correlate", "ops", "nn", *FACES),
+    "ops": (*GEOMETRY, "kernels", "pullback", "correlate", "nn", *FACES),
+    "correlate": ("nn", *FACES),
+    "nn": FACES,
+    "plot": ("view", "cli"),
+}
+# Libraries for the faces alone, or for one place; the core never needs them.
+ONLY_IN = {
+    "matplotlib": ("plot", "cli"),
+    "typer": ("cli",),
+    "rich": ("cli",),
+    "trimesh": ("surface",),
+    "potpourri3d": ("surface",),
+    "geomstats": ("manifolds",),
+    "lightning": (),
+    "torch_geometric": (),
+}
+
+
+def imports(module: Path) -> list[tuple[int, str]]:
+    """The absolute names that a module imports, anywhere in it, with their lines."""
+    found = []
+    home = ["manifoldconv", *module.relative_to(PACKAGE).parts[:-1]]
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, name.name) for name in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = home[: len(home) - node.level + 1] if node.level else []
+            source = ".".join([*base, *([node.module] if node.module else [])])
+            found += [(node.lineno, f"{source}.{name.name}") for name in node.names]
+    return found
+
+
+def place(module: Path) -> str:
+    """The part of the package that a module belongs to: "surface", "groups", ..."""
+    return module.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def violations(module: Path) -> list[str]:
+    """The imports of a module that break a rule, each with its line."""
+    part, broken = place(module), []
+    for line, name in imports(module):
+        top, _, rest = name.partition(".")
+        inner = rest.split(".")[0]
+        if top == "manifoldconv" and inner in FORBIDDEN.get(part, ()):
+            broken.append(f"{module}:{line}: {part} imports {inner}")
+        if top in ONLY_IN and part not in ONLY_IN[top]:
+            broken.append(f"{module}:{line}: {part} imports {top}")
+    return broken
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_module_looks_back_up_the_line(module: Path) -> None:
+    assert violations(module) == []
+
+
+def test_the_rule_sees_an_import_wherever_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "surface" / "bad.py"
+    broken.parent.mkdir()
+    broken.write_text(
+        "from ..kernels import gaussian\ndef f():\n    import manifoldconv.correlate\n    import typer\n"
+    )
+    monkeypatch.setitem(globals(), "PACKAGE", tmp_path)
+    assert [text.split(": ")[1] for text in violations(broken)] == [
+        "surface imports kernels",
+        "surface imports correlate",
+        "surface imports typer",
+    ]
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    code = "import sys, manifoldconv; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not {*ONLY_IN, "pandas", "skimage", "IPython"} & set(loaded)
