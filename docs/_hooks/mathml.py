@@ -17,5 +17,6 @@ def on_page_content(content: str, **_: Any) -> str:
     """Replace each marked piece of LaTeX in a page's HTML."""
     content = _INLINE.sub(lambda m: convert(html.unescape(m[1])), content)
     return _BLOCK.sub(
-        lambda m: f'<div class="formula">{convert(html.unescape(m[1]).strip(), display="block")}</div>', content
+        lambda m: f'<div class="formula">{convert(html.unescape(m[1]).strip(), display="block")}</div>',
+        content,
     )
