@@ -109,6 +109,18 @@ class Manifold(ABC):
         geodesic = self.geodesic(x, self.log(x, y))
         return self.reframe(geodesic.end, y) @ geodesic.transport
 
+    def distance(self, x: Any, y: Any) -> Tensor:
+        """`(...,)`: the length of the shortest path that is known from x to y."""
+        return self.log(x, y).norm(dim=-1)
+
+    def carry_frame(self, points: Any, base: int | None = None) -> Tensor:
+        """The frame at points[base] (default 0) carried to all of them, `(N, d, d)` in the local frames there.
+
+        Along shortest geodesics; another path changes it by an element of the holonomy group.
+        """
+        origin = 0 if base is None else base
+        return self.transport_between(points[origin : origin + 1], points)
+
     def reframe(self, x: Any, y: Any) -> Tensor:
         """`(..., d, d)` from the frame at x to that at y, two writings of one point (up to rounding)."""
         return self.frame(y).mT @ self.frame(x)

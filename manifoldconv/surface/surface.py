@@ -19,6 +19,7 @@ from manifoldconv.surface import intrinsic
 from manifoldconv.surface.embedding import Embedding
 from manifoldconv.surface.fans import build_fans
 from manifoldconv.surface.heat import vector_heat_log
+from manifoldconv.surface.io import MeshFile
 from manifoldconv.surface.mesh import Connectivity, Describe, build_connectivity
 from manifoldconv.surface.points import SurfacePoint
 from manifoldconv.surface.segments import reframe_points
@@ -42,6 +43,10 @@ class MeshSurface(Manifold):
         vertices: `(V, 3)`, array or tensor; kept as float64, in their order, those of no face included.
         faces: `(F, 3)` vertex indices.
         describe: says where in the source a face stands; used in messages only.
+
+    Attributes:
+        vertices, faces: as given, float64 `(V, 3)` and int64 `(F, 3)`; `vertices` is None without an embedding.
+        file: what the file held besides, where the mesh was loaded from one (`load_mesh`); else None.
 
     Raises:
         GeometryError: for indices out of range, coordinates that are not finite, edges of more than two faces, pinched
@@ -92,6 +97,7 @@ class MeshSurface(Manifold):
     ) -> None:
         self.vertices = vertices
         self.faces = faces
+        self.file: MeshFile | None = None
         self.connectivity = connectivity
         self.tables = intrinsic.build_tables(connectivity, build_fans(connectivity, place), chart)
 
@@ -272,6 +278,12 @@ class MeshSurface(Manifold):
     def distance_between_points(self, x: SurfacePoint, y: SurfacePoint) -> Tensor:
         """The length of the straight logarithm; inf where there is none."""
         return torch.nan_to_num(self.log(x, y).norm(dim=-1), nan=math.inf)
+
+    def distance(self, x: SurfacePoint, y: SurfacePoint) -> Tensor:
+        """`(...,)`: the shorter of the straight line and a path along edges; inf on another component."""
+        shape = torch.broadcast_shapes(x.shape, y.shape)
+        vectors, bound = self.log_with_bound(x.expand(*shape).reshape(-1), y.expand(*shape).reshape(-1))
+        return torch.fmin(vectors.norm(dim=-1), bound).reshape(shape)
 
     def holonomy_group(self, tolerance: float = 1e-9, *, doubled: bool = False) -> StructureGroup:
         """SO(2), or O(2) where a component is not orientable: what the holonomy of a generic mesh is dense in.

@@ -1,0 +1,31 @@
+"""Products of many small matrices, where a batched matrix product would spend its time on bookkeeping."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def back_and_forth(there: Tensor, stencil: Tensor) -> Tensor:
+    """thereᵀ @ stencil for each s: `(..., d, d)` and `(..., S, d, d)` to `(..., S, d, d)`, float64 on the CPU."""
+    d, width = stencil.shape[-1], stencil.shape[-3]
+    left = np.ascontiguousarray(there.expand(*stencil.shape[:-3], d, d).reshape(-1, d, d).numpy())
+    right = np.ascontiguousarray(stencil.reshape(-1, width, d, d).numpy())
+    return torch.from_numpy(_transposed_products(left, right)).reshape(stencil.shape)
+
+
+@numba.njit(cache=True, parallel=True)
+def _transposed_products(left, right):  # type: ignore[no-untyped-def]
+    result = np.empty_like(right)
+    count, width, d, _ = right.shape
+    for n in numba.prange(count):
+        for s in range(width):
+            for i in range(d):
+                for j in range(d):
+                    total = 0.0
+                    for k in range(d):
+                        total += left[n, k, i] * right[n, s, k, j]
+                    result[n, s, i, j] = total
+    return result

@@ -1,0 +1,318 @@
+"""The pullback: where the nodes of a tangent rule land on a manifold, and how a field is read there.
+
+    (f ∘ exp_p)(v_q) = Σ_s weight[p, q, s] · ρ(transport[p, q, s]) f[index[p, q, s]]
+
+It holds all that correlation needs of the geometry, for every site p and node v_q, and knows nothing of kernels.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+
+from manifoldconv.errors import AccuracyWarning, GeometryError, float64
+from manifoldconv.frames import FrameField
+from manifoldconv.groups import StructureGroup
+from manifoldconv.manifolds.base import Manifold
+from manifoldconv.ops import SparseOperator, operators
+from manifoldconv.ops.small import back_and_forth
+from manifoldconv.quadrature import TangentRule
+from manifoldconv.sampling import Sites
+
+if TYPE_CHECKING:
+    from manifoldconv.kernels.kernel import Kernel
+
+Boundary = Literal["zero", "renormalise", "reflect"]
+Frames = Literal["parallel", "local"]
+
+# Rays traced at a time: the memory that building needs besides its result is about 0.5 kB for each.
+RAYS_AT_A_TIME = 400_000
+
+
+@dataclass(frozen=True, eq=False)
+class Pullback:
+    """For P sites and Q nodes, the stencil (of S source sites), its weights and its transport.
+
+    Attributes:
+        rule: the nodes v_q and their weights in the measure of the tangent space.
+        index: `(P, Q, S)` int64, source sites.
+        weight: `(P, Q, S)` float64; the sum over S is 1 where the node lies on the manifold and 0 where it is outside.
+        transport: `(P, Q, S, d, d)` float64, from the frame at the source site to the frame at site p.
+        n_sources: N, the number of source sites.
+        group: what a kernel must be invariant under to be independent of the frames; None where the frames are the
+            user's declared choice.
+        boundary: what nodes outside mean: "zero" (the field is 0 there), "renormalise" (the integral is scaled by
+            ∫|k| over the disc ÷ ∫|k| over the part inside) or "reflect" (there are none: geodesics were reflected).
+        gauge: None, or `(P, d, d)`: the frame at site p was changed by it, so that node q has the coordinates
+            gauge[p] @ v_q there.
+    """
+
+    rule: TangentRule
+    index: Tensor
+    weight: Tensor
+    transport: Tensor
+    n_sources: int
+    group: StructureGroup | None
+    boundary: Boundary = "zero"
+    gauge: Tensor | None = None
+
+    @classmethod
+    def build(
+        cls,
+        manifold: Manifold,
+        sites: Sites,
+        rule: TangentRule,
+        boundary: Boundary = "zero",
+        base: int | None = None,
+        frames: Frames | FrameField = "parallel",
+    ) -> Pullback:
+        """Trace every node from every site.
+
+        Args:
+            manifold: where the sites lie.
+            sites: carry the field, and are where the correlation is evaluated.
+            rule: of the manifold's dimension.
+            boundary: see the attributes. "reflect" follows billiard paths, whose transport holds a mirror a bounce,
+                so kernels must be invariant under the reflections that this adds to the holonomy group.
+            base: the site whose frame is carried to the others (`frames="parallel"`); default 0. For kernels that the
+                holonomy group admits the result does not depend on it.
+            frames: "parallel": the frame at `base`, carried by parallel transport. Where the holonomy group holds all
+                rotations every frame is as good, and the local ones are taken. "local": each site's own frame; only
+                where the group holds all rotations. A `FrameField`: the user's own choice of frames (a
+                G-structure), which lifts all restrictions on kernels.
+
+        Raises:
+            GeometryError: `frames="local"` where that would leave the result to chance; sites with curvature of
+                their own where the group lacks rotations.
+
+        Warns:
+            AccuracyWarning: where more than 1 % of the nodes have a path to their site that is shorter by more than
+                5 % (the disc overlaps itself), or where the nodes at the rim are much farther apart than the sites.
+
+        >>> import manifoldconv as mc
+        >>> torus = mc.FlatTorus(1.0, 1.0)
+        >>> pull = mc.Pullback.build(torus, torus.sites(shape=(8, 8)), mc.TangentRule.polar(0.2, 3, 8))
+        >>> tuple(pull.index.shape)
+        (64, 24, 4)
+        """
+        count, width = len(sites), None
+        index = weight = transport = None
+        first = None
+        start = 0
+        for block in cls.blocks(manifold, sites, rule, boundary, base, frames):
+            if index is None or weight is None or transport is None:
+                width, d = block.index.shape[-1], manifold.dim
+                index = torch.empty(count, len(rule), width, dtype=torch.int64)
+                weight = torch.empty(count, len(rule), width, dtype=torch.float64)
+                transport = torch.empty(count, len(rule), width, d, d, dtype=torch.float64)
+                first = block
+            rows = slice(start, start + len(block))
+            index[rows], weight[rows], transport[rows] = block.index, block.weight, block.transport
+            start += len(block)
+        if first is None or index is None or weight is None or transport is None:
+            raise GeometryError("there are no sites to build a pullback for")
+        return replace(first, index=index, weight=weight, transport=transport)
+
+    @classmethod
+    def blocks(
+        cls,
+        manifold: Manifold,
+        sites: Sites,
+        rule: TangentRule,
+        boundary: Boundary = "zero",
+        base: int | None = None,
+        frames: Frames | FrameField = "parallel",
+        rows: int | None = None,
+    ) -> Iterator[Pullback]:
+        """The same in blocks of successive sites, so that no more than `rows` of them need be held at a time."""
+        _check(manifold, rule, boundary)
+        group, carried = carried_frames(manifold, sites, boundary, base, frames)
+        _warn_where_coarse(manifold, sites, rule)
+        step = rows if rows is not None else max(1, RAYS_AT_A_TIME // len(rule))
+        for start in range(0, len(sites), step):
+            chosen = slice(start, min(start + step, len(sites)))
+            local = carried[chosen] if carried is not None else None
+            nodes = rule.nodes if local is None else torch.einsum("pij,qj->pqi", local, rule.nodes)
+            points = sites.points[chosen][:, None]
+            geodesic = manifold.geodesic(points, nodes, boundary="reflect" if boundary == "reflect" else "stop")
+            stencil = sites.stencil(geodesic.end)
+            transport = back_and_forth(geodesic.transport, stencil.transport)
+            if local is not None and carried is not None:
+                transport = local.mT[:, None, None] @ transport @ carried[stencil.index]
+            weight = stencil.weight * geodesic.complete[..., None]
+            yield cls(rule, stencil.index, weight, transport, len(sites), group, boundary)
+
+    def __len__(self) -> int:
+        """P, the number of sites at which the correlation is evaluated."""
+        return len(self.index)
+
+    @property
+    def nodes(self) -> Tensor:
+        """Coordinates of the nodes in the frames at the sites: `(Q, d)`, or `(P, Q, d)` after a change of gauge."""
+        if self.gauge is None:
+            return self.rule.nodes
+        return torch.einsum("pij,qj->pqi", self.gauge, self.rule.nodes)
+
+    @property
+    def coverage(self) -> Tensor:
+        """`(P, Q)` how much of each node lies on the manifold: 1 inside, 0 outside."""
+        return self.weight.sum(dim=-1)
+
+    def operator(self, kernel: Kernel) -> SparseOperator:
+        """The correlation with a kernel, collapsed to one value for each (site, neighbour) pair.
+
+        Nothing is checked: the kernel may be one that `correlate` would refuse.
+        """
+        return operators([kernel], [self])[0]
+
+    def change_gauge(self, g: Tensor) -> Pullback:
+        """The same physical nodes and values, written in other frames: u' = g[p] u at each site.
+
+            transport' [p, q, s] = g[p] transport[p, q, s] g[index[p, q, s]]ᵀ,    v'_q = g[p] v_q
+
+        Args:
+            g: `(N, d, d)` orthogonal; the sites must be their own sources (P = N).
+
+        An exact operation: nothing is traced again, no node moves. The new frames are no longer carried from one
+        another, so kernels must be invariant under the elements g as well.
+        """
+        d = self.rule.nodes.shape[-1]
+        g = float64("g", g, (d, d))
+        if len(self) != self.n_sources or g.shape[0] != len(self) or g.ndim != 3:
+            raise ValueError(
+                f"g must have shape ({self.n_sources}, {d}, {d}), one matrix for each of the {self.n_sources} sites; "
+                f"got {tuple(g.shape)} for a pullback of {len(self)} sites"
+            )
+        error = (g.mT @ g - torch.eye(d, dtype=torch.float64)).abs().amax(dim=(1, 2))
+        if float(error.max()) > 1e-9:
+            site = int(error.argmax())
+            raise ValueError(f"g must be orthogonal; g[{site}] is not: {g[site].tolist()}")
+        transport = g[:, None, None] @ self.transport @ g[self.index].mT
+        group = None if self.group is None else self.group.with_generators(g)
+        return replace(self, transport=transport, gauge=g if self.gauge is None else g @ self.gauge, group=group)
+
+    def to(self, device: torch.device | str) -> Pullback:
+        """The same on another device; rule and geometry stay in float64."""
+        return replace(
+            self,
+            rule=replace(self.rule, nodes=self.rule.nodes.to(device), weights=self.rule.weights.to(device)),
+            index=self.index.to(device),
+            weight=self.weight.to(device),
+            transport=self.transport.to(device),
+            gauge=None if self.gauge is None else self.gauge.to(device),
+        )
+
+    @staticmethod
+    def batch(pullbacks: Sequence[Pullback]) -> Pullback:
+        """Several manifolds as one: their sites one after the other, in a block-diagonal pullback without padding.
+
+        They must have the same rule, boundary policy and width of stencil; kernels must suit all their groups.
+        """
+        if not pullbacks:
+            raise ValueError("a batch needs at least one pullback")
+        first = pullbacks[0]
+        for number, other in enumerate(pullbacks):
+            same_rule = torch.equal(other.rule.nodes, first.rule.nodes) and torch.equal(
+                other.rule.weights, first.rule.weights
+            )
+            if not same_rule or other.boundary != first.boundary or other.index.shape[-1] != first.index.shape[-1]:
+                raise ValueError(f"pullback {number} has another rule, boundary policy or stencil than pullback 0")
+        offsets, total = [], 0
+        for pullback in pullbacks:
+            offsets.append(total)
+            total += pullback.n_sources
+        gauges = [p.gauge for p in pullbacks]
+        if any(gauge is not None for gauge in gauges):
+            eye = torch.eye(first.transport.shape[-1], dtype=torch.float64, device=first.index.device)
+            gauge = torch.cat([eye.expand(len(p), -1, -1) if p.gauge is None else p.gauge for p in pullbacks])
+        else:
+            gauge = None
+        return replace(
+            first,
+            index=torch.cat([p.index + offset for p, offset in zip(pullbacks, offsets, strict=True)]),
+            weight=torch.cat([p.weight for p in pullbacks]),
+            transport=torch.cat([p.transport for p in pullbacks]),
+            n_sources=total,
+            group=_common_group([p.group for p in pullbacks]),
+            gauge=gauge,
+        )
+
+
+def carried_frames(
+    manifold: Manifold, sites: Sites, boundary: Boundary, base: int | None, frames: Frames | FrameField
+) -> tuple[StructureGroup | None, Tensor | None]:
+    """The group that kernels must respect, and the frames `(N, d, d)` in local coordinates (None: the local ones)."""
+    if isinstance(frames, FrameField):
+        if len(frames.matrices) != len(sites):
+            raise GeometryError(f"the frame field has {len(frames.matrices)} frames; there are {len(sites)} sites")
+        return None, frames.matrices
+    if frames not in ("parallel", "local"):
+        raise ValueError(f'frames must be "parallel", "local" or a FrameField; got {frames!r}')
+    group = manifold.holonomy_group(doubled=boundary == "reflect")
+    if base is not None and not 0 <= base < len(sites):
+        raise GeometryError(f"the base must be one of the {len(sites)} sites; got {base}")
+    if group.holds_rotations:
+        return group, None
+    if frames == "local":
+        raise GeometryError(
+            f"the holonomy group is {group.name}, so the local frames would decide the answer; use frames=\"parallel\" "
+            "(one frame, carried to every site) or declare your own with a FrameField"
+        )
+    return group, manifold.carry_frame(sites.points, base)
+
+
+def _check(manifold: Manifold, rule: TangentRule, boundary: str) -> None:
+    if rule.nodes.shape[-1] != manifold.dim:
+        raise GeometryError(
+            f"the rule has nodes in dimension {rule.nodes.shape[-1]}; the manifold has dimension {manifold.dim}"
+        )
+    if boundary not in ("zero", "renormalise", "reflect"):
+        raise ValueError(f'boundary must be "zero", "renormalise" or "reflect"; got {boundary!r}')
+
+
+def _common_group(groups: Sequence[StructureGroup | None]) -> StructureGroup | None:
+    """The smallest group that holds the holonomy of every part; None where all frames were declared."""
+    result = None
+    for group in groups:
+        if group is None:
+            continue
+        if result is None:
+            result = group
+        elif not result.contains_group(group):
+            result = group if group.contains_group(result) else result.with_generators(torch.stack(group.generators))
+    return result
+
+
+def _warn_where_coarse(manifold: Manifold, sites: Sites, rule: TangentRule) -> None:
+    """Warn where the disc overlaps itself, or its rim is sampled much more thinly than the field."""
+    if rule.n_angular is not None:
+        spacing = float(sites.area[sites.area > 0].mean()) ** (1 / manifold.dim)
+        gap = 2 * torch.pi * rule.radius / rule.n_angular
+        if gap > 2.5 * spacing:
+            enough = int(torch.pi * 2 * rule.radius / spacing) + 1
+            warnings.warn(
+                f"the {rule.n_angular} nodes at the rim of the rule lie {gap:.3g} apart, the sites {spacing:.3g}: "
+                f"fields that vary from site to site are undersampled (n_angular = {enough} reaches every site)",
+                AccuracyWarning,
+                stacklevel=4,
+            )
+    pairs = 500
+    site = torch.arange(pairs) * len(sites) // pairs
+    node = (torch.arange(pairs) * 7919) % len(rule)
+    start = sites.points[site]
+    geodesic = manifold.geodesic(start, rule.nodes[node])
+    shortest = manifold.distance(start, geodesic.end)
+    longer = geodesic.complete & (shortest < 0.95 * geodesic.length)
+    fraction = float(longer.to(torch.float64).mean())
+    if fraction > 0.01:
+        warnings.warn(
+            f"{fraction:.0%} of the nodes have a path to their site that is shorter by more than 5 %: the disc of "
+            f"radius {rule.radius:.3g} overlaps itself, and counts some places more than once",
+            AccuracyWarning,
+            stacklevel=4,
+        )
