@@ -82,7 +82,7 @@ def require_admissible(
     element, amount = invariance_defect(kernel, group, rule)
     if amount > tolerance:
         raise HolonomyError(
-            f"{kernel.name} is not invariant under the holonomy group {group.name}: under the "
+            f"{kernel.name} is not invariant under the holonomy group ({group.name}): under the "
             f"{describe_element(element)} it changes by {amount:.3g} times its largest value (tolerance "
             f"{tolerance:.3g}), so what it is at a point depends on the path that carried it. {WAYS_OUT}"
         )
@@ -135,7 +135,7 @@ def _values_after(kernel: Kernel, element: Tensor, nodes: Tensor, group: Structu
         return _finite_values(kernel, nodes @ element.mT)
     except OffTableError as error:
         raise HolonomyError(
-            f"{kernel.name} cannot be carried under the holonomy group {group.name}: the "
+            f"{kernel.name} cannot be carried under the holonomy group ({group.name}): the "
             f"{describe_element(element)} moves nodes of its table to places where it has no value. {error}. "
             "Give the kernel as a function, or choose a rule that the group maps to itself, or pass "
             "gauge_dependent=True to go on with an answer that depends on the choice of frames."

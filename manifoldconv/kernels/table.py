@@ -61,7 +61,7 @@ def table(values: Tensor, rule: TangentRule, *, name: str = "table", normalise: 
             where = np.unravel_index(int(np.argmax(distance)), np.shape(distance))
             point = ", ".join(f"{coordinate:.4g}" for coordinate in nodes.detach()[where].tolist())
             raise OffTableError(
-                f"kernel {name} is a table on the nodes of {rule!r} and has no value at ({point}), which "
+                f"kernel {name} is known on the nodes of {rule!r} alone and has no value at ({point}), which "
                 f"lies {np.max(distance):.3g} from the nearest node"
             )
         return flat[torch.as_tensor(index)]
