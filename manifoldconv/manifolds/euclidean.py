@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manifoldconv.errors import GeometryError, float64
+from manifoldconv.errors import float64
 from manifoldconv.groups import StructureGroup
 from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold
-from manifoldconv.manifolds.grid import GridAxis, GridSites, grid_shape, positive
+from manifoldconv.manifolds.checks import positive, whole, whole_numbers
+from manifoldconv.manifolds.grid import GridAxis, GridSites
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,7 @@ class Euclidean(Manifold):
     dim: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if isinstance(self.n, bool) or not isinstance(self.n, int) or self.n < 1:
-            raise GeometryError(f"n must be a whole number of at least 1; got {self.n!r}")
-        object.__setattr__(self, "dim", self.n)
+        object.__setattr__(self, "dim", whole("n", self.n, 1))
 
     def frame(self, x: Tensor) -> Tensor:
         """The standard basis at every point: `(..., n, n)`."""
@@ -89,5 +88,5 @@ class Euclidean(Manifold):
         [2.0, 1.0]
         """
         spacing = positive("spacing", spacing)
-        counts = grid_shape(shape, self.n)
+        counts = whole_numbers("shape", shape, self.n, 1)
         return GridSites([GridAxis(count, 0.0, spacing, "zero") for count in reversed(counts)])

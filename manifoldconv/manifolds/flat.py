@@ -17,7 +17,8 @@ from torch import Tensor
 from manifoldconv.errors import GeometryError, float64
 from manifoldconv.groups import StructureGroup
 from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold
-from manifoldconv.manifolds.grid import Border, GridAxis, GridSites, grid_shape, positive
+from manifoldconv.manifolds.checks import positive, whole_numbers
+from manifoldconv.manifolds.grid import Border, GridAxis, GridSites
 
 # A line that ends this close to the boundary, in parts of the half width, ends on it: it has not crossed it.
 _ON_BOUNDARY = 1e-12
@@ -39,7 +40,7 @@ class FlatQuotient(Manifold):
         glued: the edges y = ±height/2 are glued to each other; otherwise they are the boundary.
 
     Raises:
-        GeometryError: where a length is not positive; in the methods, where a point lies off the strip.
+        GeometryError: where a length is not positive; in the methods, where a point lies beside the strip.
     """
 
     length: float
@@ -135,7 +136,7 @@ class FlatQuotient(Manifold):
         >>> MoebiusStrip(6.0, 2.0).sites(shape=(2, 3)).points[3:].tolist()
         [[0.0, 0.5], [2.0, 0.5], [4.0, 0.5]]
         """
-        rows, columns = grid_shape(shape, 2)
+        rows, columns = whole_numbers("shape", shape, 2, 1)
         step_x, step_y = self.length / columns, self.height / rows
         border_x: Border = "glide" if self.glide else "periodic"
         border_y: Border = "periodic" if self.glued else "constant"
@@ -147,11 +148,11 @@ class FlatQuotient(Manifold):
         )
 
     def _points(self, name: str, value: Any) -> Tensor:
-        """Checked points, moved onto the strip where rounding put them beside it."""
+        """Checked points, moved onto the strip where rounding, of float32 even, put them beside it."""
         points = float64(name, value, (2,))
         if not self.has_boundary:
             return points
-        outside = points.detach()[..., 1].abs() > self.height / 2 * (1 + 1e-9)
+        outside = points.detach()[..., 1].abs() > self.height / 2 * (1 + 1e-6)
         if bool(outside.any()):
             where = torch.nonzero(outside)[0].tolist()
             raise GeometryError(
@@ -169,7 +170,8 @@ class FlatQuotient(Manifold):
         half = self.height / 2
         complete = (y + speed).abs() <= half * (1 + _ON_BOUNDARY)
         moving = torch.where(complete, torch.ones_like(speed), speed)
-        walked = ((torch.where(speed > 0, half, -half) - y) / moving).clamp(0, 1)
+        ahead = torch.copysign(torch.full_like(speed, half), speed.detach())
+        walked = ((ahead - y) / moving).clamp(0, 1)
         return torch.where(complete, torch.ones_like(walked), walked), complete
 
     def _bounce(self, points: Tensor) -> tuple[Tensor, Tensor]:

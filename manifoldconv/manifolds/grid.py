@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from manifoldconv.errors import GeometryError, float64
+from manifoldconv.errors import float64
 from manifoldconv.sampling import Sites, Stencil
 
 Border = Literal["zero", "constant", "periodic", "glide"]
@@ -123,21 +123,3 @@ class GridSites(Sites):
         mirror = identity.clone()
         mirror[-1, -1] = -1.0
         return torch.where(mirrored[..., None, None], mirror, identity)
-
-
-def grid_shape(shape: object, dim: int, smallest: int = 1) -> tuple[int, ...]:
-    """`shape` as a tuple of `dim` whole numbers; `GeometryError` where it isn't one."""
-    wanted = f"shape must be {dim} whole numbers of at least {smallest}; got {shape!r}"
-    if not isinstance(shape, Sequence) or len(shape) != dim:
-        raise GeometryError(wanted)
-    if any(isinstance(size, bool) or int(size) != size or size < smallest for size in shape):
-        raise GeometryError(wanted)
-    return tuple(int(size) for size in shape)
-
-
-def positive(name: str, value: float) -> float:
-    """`value` as a float; `GeometryError` unless it is positive and finite."""
-    number = float(value)
-    if not 0 < number < float("inf"):
-        raise GeometryError(f"{name} must be a positive number; got {value!r}")
-    return number

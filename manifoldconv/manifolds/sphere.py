@@ -12,7 +12,7 @@ from torch import Tensor
 from manifoldconv.errors import GeometryError, float64
 from manifoldconv.groups import StructureGroup
 from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold
-from manifoldconv.manifolds.grid import positive
+from manifoldconv.manifolds.checks import positive, whole
 from manifoldconv.manifolds.sphere_sites import EquiangularSites, IcosphereSites
 from manifoldconv.sampling import Sites
 
@@ -59,9 +59,7 @@ class Sphere(Manifold):
     dim: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if isinstance(self.n, bool) or not isinstance(self.n, int) or self.n < 1:
-            raise GeometryError(f"n must be a whole number of at least 1; got {self.n!r}")
-        object.__setattr__(self, "dim", self.n)
+        object.__setattr__(self, "dim", whole("n", self.n, 1))
         object.__setattr__(self, "radius", positive("radius", self.radius))
 
     def frame(self, x: Tensor) -> Tensor:

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from manifoldconv.errors import GeometryError, float64
-from manifoldconv.manifolds.grid import grid_shape
+from manifoldconv.errors import float64
+from manifoldconv.manifolds.checks import whole, whole_numbers
 from manifoldconv.sampling import Sites, Stencil
 
 if TYPE_CHECKING:
@@ -45,8 +45,7 @@ def icosphere(k: int) -> tuple[Tensor, Tensor]:
 
 def _subdivided(k: int) -> tuple[Tensor, list[Tensor]]:
     """The vertices of the last level and the faces of every level."""
-    if isinstance(k, bool) or not isinstance(k, int) or not 0 <= k <= 12:
-        raise GeometryError(f"the number of subdivisions must be a whole number from 0 to 12; got {k!r}")
+    k = whole("the number of subdivisions", k, 0, 12)
     vertices, faces = _icosahedron()
     levels = [faces]
     for _ in range(k):
@@ -142,7 +141,7 @@ class EquiangularSites(Sites):
 
     def __init__(self, sphere: Sphere, shape: tuple[int, int]) -> None:
         self.sphere = sphere
-        self.shape = rows, columns = grid_shape(shape, 2, smallest=2)
+        self.shape = rows, columns = whole_numbers("equiangular", shape, 2, 2)
         colatitude = (torch.arange(rows, dtype=torch.float64) + 0.5) * math.pi / rows
         longitude = torch.arange(columns, dtype=torch.float64) * 2 * math.pi / columns
         theta, phi = (grid.flatten() for grid in torch.meshgrid(colatitude, longitude, indexing="ij"))
@@ -162,13 +161,14 @@ class EquiangularSites(Sites):
         x, y, z = points.unbind(-1)
         on_axis = (x == 0) & (y == 0)  # there the longitude is any, and atan2 has no derivative
         x = torch.where(on_axis, 1.0, x)
-        colatitude = torch.where(on_axis, torch.where(z > 0, 0.0, math.pi), torch.atan2(torch.hypot(x, y), z))
+        across = torch.where(on_axis, 0.0, torch.hypot(x, y))
+        colatitude = torch.atan2(across, z)
         height = colatitude * rows / math.pi - 0.5
         upper = height.detach().floor()
         index, weight = [], []
         for row, share in ((upper, 1 - (height - upper)), (upper + 1, height - upper)):
             beyond = (row < 0) | (row >= rows)
-            position = torch.atan2(y, x) * columns / (2 * math.pi) + torch.where(beyond, columns / 2, 0.0)
+            position = torch.atan2(y, x) * columns / (2 * math.pi) + beyond.to(torch.float64) * columns / 2
             left = position.detach().floor()
             base = row.clamp(0, rows - 1).to(torch.int64) * columns
             index += [base + (left + step).to(torch.int64) % columns for step in (0, 1)]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from cases import CASES, SITES
+from cases import CASES, LENGTH, SITES, WIDTH
 from torch import Tensor
 
 from manifoldconv.manifolds import Cylinder, Geodesic, Manifold, MoebiusStrip, Sphere
@@ -96,7 +96,7 @@ BROKEN_GEODESICS = [
 
 @pytest.mark.parametrize(("case", "base", "change", "law"), BROKEN_GEODESICS)
 def test_a_broken_geodesic_is_found(case: str, base: type[Manifold], change: Callable, law: str) -> None:
-    sizes = (5.0, 3.0) if base is not Sphere else (2, 1.0)
+    sizes = (LENGTH, WIDTH) if base is not Sphere else (2, 1.0)
     assert law in broken_laws(case, changed_geodesic(base, change)(*sizes))
 
 
@@ -229,4 +229,4 @@ def test_nothing_to_check_is_an_error() -> None:
         lambda geodesic, x, v: dataclasses.replace(geodesic, complete=torch.zeros_like(geodesic.complete)),
     )
     with pytest.raises(ValueError, match="no geodesic of length up to"):
-        check_laws(dataclasses.replace(case, manifold=never(5.0, 3.0)), torch.Generator().manual_seed(0))
+        check_laws(dataclasses.replace(case, manifold=never(LENGTH, WIDTH)), torch.Generator().manual_seed(0))
