@@ -44,7 +44,7 @@ ONLY_IN = {
 
 
 def imports(module: Path) -> list[tuple[int, str]]:
-    """The absolute names that a module imports, with their lines; what is imported for types alone is left out."""
+    """The absolute names that a module imports, with their lines; imports for types alone are left out."""
     found = []
     home = ["manifoldconv", *module.relative_to(PACKAGE).parts[:-1]]
     nodes = [ast.parse(module.read_text(encoding="utf-8"))]
