@@ -96,6 +96,10 @@ class FlatQuotient(Manifold):
         """The length of the shortest line: `(...,)`."""
         return torch.linalg.vector_norm(self.log(x, y), dim=-1)
 
+    def transport_between(self, x: Tensor, y: Tensor) -> Tensor:
+        """`(..., 2, 2)`: diag(1, ±1), the linear part of the element from the image of y that `log` meets to y."""
+        return _mirror(self._nearest_image(x, y)[1])
+
     def reframe(self, x: Tensor, y: Tensor) -> Tensor:
         """diag(1, ±1): the linear part of the group's element that takes the writing x to the writing y."""
         return _mirror(self._nearest_image(x, y)[1])

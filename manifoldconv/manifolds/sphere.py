@@ -128,6 +128,8 @@ class Sphere(Manifold):
         if self.n != 2:
             return None
         corners = self._unit("loop", self.as_path(loop)) * self.radius
+        if len(corners) == 1:
+            return 0.0
         # Halving the edges settles which great circle joins antipodal corners, and keeps triangles small.
         steps = self.log(corners[:-1], corners[1:])
         parts = torch.linspace(0, 1, 9, dtype=torch.float64)[:-1, None, None]

@@ -76,6 +76,21 @@ def test_polygons_round_the_pole_have_girards_area(colatitude: float, count: int
     assert wrapped(holonomy.angle - area) == pytest.approx(0, abs=1e-12)
 
 
+def test_loops_through_antipodes_take_the_documented_half_circle() -> None:
+    for seed in range(10):
+        x, y = points(2, seed=seed)
+        for loop in ([x, -x, x], [x, y, -y, x], [x, -x, y, -y, x]):
+            holonomy = Sphere().holonomy(loop)
+            assert abs(wrapped(holonomy.angle - holonomy.enclosed_curvature)) < 1e-10
+
+
+def test_a_loop_of_one_point_encloses_nothing() -> None:
+    for loop in (NORTH[None], torch.stack([NORTH, NORTH])):
+        holonomy = Sphere().holonomy(loop)
+        assert torch.equal(holonomy.matrix, torch.eye(2, dtype=torch.float64))
+        assert holonomy.enclosed_curvature == 0.0
+
+
 def test_only_the_two_sphere_has_areas() -> None:
     loop = points(4, n=3)
     assert Sphere(3).holonomy(torch.cat([loop, loop[:1]])).enclosed_curvature is None
