@@ -79,8 +79,8 @@ class Pullback:
             rule: of the manifold's dimension.
             boundary: see the attributes. "reflect" follows billiard paths, whose transport holds a mirror a bounce,
                 so kernels must be invariant under the reflections that this adds to the holonomy group.
-            base: the site whose frame is carried to the others (`frames="parallel"`); default 0. For kernels that the
-                holonomy group admits the result does not depend on it.
+            base: the site from which a frame is carried to the others (`frames="parallel"`); default 0. For kernels
+                that the holonomy group admits the result does not depend on it.
             frames: "parallel": the frame at `base`, carried by parallel transport. Where the holonomy group holds all
                 rotations every frame is as good, and the local ones are taken. "local": each site's own frame; only
                 where the group holds all rotations. A `FrameField`: the user's own choice of frames (a
@@ -256,13 +256,10 @@ def carried_frames(
     group = manifold.holonomy_group(doubled=boundary == "reflect")
     if base is not None and not 0 <= base < len(sites):
         raise GeometryError(f"the base must be one of the {len(sites)} sites; got {base}")
-    if group.holds_rotations:
-        return group, None
-    if frames == "local":
-        raise GeometryError(
-            f"the holonomy group is {group.name}, so the local frames would decide the answer; use frames=\"parallel\" "
-            "(one frame, carried to every site) or declare your own with a FrameField"
-        )
+    if frames == "local" or group.holds_rotations:
+        d = manifold.dim
+        reverses = group.mirror is not None
+        return StructureGroup.orthogonal(d) if reverses else StructureGroup.special_orthogonal(d), None
     return group, manifold.carry_frame(sites.points, base)
 
 

@@ -116,7 +116,8 @@ class Manifold(ABC):
     def carry_frame(self, points: Any, base: int | None = None) -> Tensor:
         """The frame at points[base] (default 0) carried to all of them, `(N, d, d)` in the local frames there.
 
-        Along shortest geodesics; another path changes it by an element of the holonomy group.
+        Along shortest geodesics; another path changes it by an element of the holonomy group. Where that does not
+        hold all rotations, the frame must be the one in which `holonomy_group` is written, whatever the base.
         """
         origin = 0 if base is None else base
         return self.transport_between(points[origin : origin + 1], points)

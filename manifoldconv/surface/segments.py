@@ -96,7 +96,7 @@ def _corner_of(tables, face, barycentric):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _across(tables, h, out):  # type: ignore[no-untyped-def]
+def across(tables, h, out):  # type: ignore[no-untyped-def]
     """Write the transport from the face of h to the face on the other side of its edge."""
     other = tables.twin[h]
     turn = 1.0 if tables.flip[h] else -1.0  # the edge's direction in the other face
@@ -141,6 +141,6 @@ def reframe_points(tables, face, barycentric, vertex, to_face, to_barycentric, t
                 h = 3 * face[point] + i
                 on_edge = barycentric[point, (i + 2) % 3] <= 1e-9
                 if on_edge and tables.twin[h] >= 0 and tables.twin[h] // 3 == to_face[point]:
-                    _across(tables, h, first)
+                    across(tables, h, first)
                     result[point] = first
     return result

@@ -10,12 +10,14 @@ from typing import Any, Literal
 import numba
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from manifoldconv.errors import GeometryError, float64
 from manifoldconv.groups import StructureGroup
 from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold
 from manifoldconv.surface import intrinsic
+from manifoldconv.surface.carry import carry_over_faces, tree_of_faces
 from manifoldconv.surface.embedding import Embedding
 from manifoldconv.surface.fans import build_fans
 from manifoldconv.surface.heat import vector_heat_log
@@ -26,6 +28,9 @@ from manifoldconv.surface.segments import reframe_points
 from manifoldconv.surface.sites import FaceSites, VertexSites
 from manifoldconv.surface.trace import COMPLETE, TOO_LONG, trace_rays
 from manifoldconv.surface.unfold import log_pairs
+
+# Radians of curvature below which a vertex counts as flat.
+FLAT = 1e-9
 
 SiteKind = Literal["vertices", "faces"]
 LogMethod = Literal["straight", "vector-heat"]
@@ -286,12 +291,68 @@ class MeshSurface(Manifold):
         return torch.fmin(vectors.norm(dim=-1), bound).reshape(shape)
 
     def holonomy_group(self, tolerance: float = 1e-9, *, doubled: bool = False) -> StructureGroup:
-        """SO(2), or O(2) where a component is not orientable: what the holonomy of a generic mesh is dense in.
+        """The closure of the group that the transports round all loops generate, in the frame of face 0.
 
-        `doubled`: that of the surface glued to its mirror image along the boundary, which reflects.
+        The loops: one for each edge outside a spanning tree of faces (`surface.carry`); together they go round every
+        vertex and every handle. Angles within `tolerance` (radians) of a common fraction of 2π count as equal to
+        it; `.residual` is the largest distance. With generic angles the group is dense in SO(2), or in O(2) where the
+        surface is not orientable, and that closure is the answer. With several components: of all their loops, each
+        in the frame of its component's first face.
+
+        `doubled`: of the surface glued to its mirror image along the boundary: with the mirror of every boundary edge.
         """
-        mirrored = not self.connectivity.orientable or (doubled and self.has_boundary)
-        return StructureGroup.orthogonal(2) if mirrored else StructureGroup.special_orthogonal(2)
+        carried, loops = carry_over_faces(self.tables, self._first_faces)
+        generators = [np.eye(2)[None], loops]
+        if doubled:
+            edge = np.flatnonzero(self.tables.twin < 0)
+            along = np.einsum("nji,nj->ni", carried[edge // 3], self.tables.direction[edge])
+            generators.append(2 * along[:, :, None] * along[:, None, :] - np.eye(2))
+        return StructureGroup.generated(torch.from_numpy(np.concatenate(generators)), tolerance)
+
+    def carry_frame(
+        self, points: SurfacePoint, base: int | None = None, *, weights: Tensor | None = None
+    ) -> Tensor:
+        """One frame carried to all points `(N, 2, 2)`, in the local frames there, over a spanning tree of faces.
+
+        It is the frame of the first face of each component, the one in which `holonomy_group` is written. `base`
+        (a point, default 0) is where the tree starts, and `weights` `(3F,)`, positive, choose another tree (the
+        lightest): these change the result by elements of the holonomy group only.
+
+        Raises:
+            GeometryError: for vertices with curvature of their own, on which the frames round them do not agree.
+        """
+        curved = (points.vertex >= 0) & (self._cone_angle_defect[points.vertex.clamp(min=0)] > FLAT)
+        if bool(curved.any()):
+            vertex = int(points.vertex[curved][0])
+            raise GeometryError(
+                f"vertex {vertex} has curvature {float(self.vertex_curvature[vertex]):.6g} of its own, so no frame can be "
+                f'carried to it; use sites("faces"), or frames="local" for kernels that no rotation changes'
+            )
+        component = self.connectivity.face_component
+        roots = self._first_faces.copy()
+        start = int(points.face[0 if base is None else base])
+        if start >= 0:
+            roots[component[start]] = start
+        allowed = tree_of_faces(self.tables, None if weights is None else weights.numpy())
+        carried, _ = carry_over_faces(self.tables, roots, allowed)
+        over_faces = torch.from_numpy(carried @ carried[self._first_faces[component]].swapaxes(1, 2))
+        used = points.face >= 0
+        result = torch.eye(2, dtype=torch.float64).repeat(len(points), 1, 1)
+        in_face = SurfacePoint(points.face[used], points.barycentric[used])
+        result[used] = self.reframe(in_face, points[used]) @ over_faces[points.face[used]]
+        return result
+
+    @cached_property
+    def _first_faces(self) -> NDArray[np.int64]:
+        """The first face of each component."""
+        return np.unique(self.connectivity.face_component, return_index=True)[1]
+
+    @cached_property
+    def _cone_angle_defect(self) -> Tensor:
+        """`(V,)`: |2π - Θ| inside, and on the boundary what Θ exceeds 2π by."""
+        defect = 2 * math.pi - self.tables.total_angle
+        bent = np.where(self.tables.open_fan, np.maximum(-defect, 0.0), np.abs(defect))
+        return torch.from_numpy(np.where(self.connectivity.referenced, bent, 0.0))
 
     def sites(self, kind: SiteKind = "vertices") -> VertexSites | FaceSites:
         """The vertices, with values linear on each face in between, or the faces, with values constant on each."""
