@@ -97,7 +97,7 @@ class FlatQuotient(Manifold):
         return torch.linalg.vector_norm(self.log(x, y), dim=-1)
 
     def transport_between(self, x: Tensor, y: Tensor) -> Tensor:
-        """`(..., 2, 2)`: diag(1, ±1), the linear part of the element from the image of y that `log` meets to y."""
+        """`(..., 2, 2)`: diag(1, ±1), from x along the line of `log` to y as it is written."""
         return _mirror(self._nearest_image(x, y)[1])
 
     def reframe(self, x: Tensor, y: Tensor) -> Tensor:
