@@ -1,6 +1,6 @@
 """Convolution on curved surfaces: kernels on tangent spaces, carried by parallel transport as far as holonomy allows.
 
-    (k ⋆ f)(p) = ∫_{T_pM} (Γ_{p0→p} k)(v) f(exp_p v) dμ(v)
+(k ⋆ f)(p) = ∫_{T_pM} (Γ_{p0→p} k)(v) f(exp_p v) dμ(v)
 """
 
 from manifoldconv import kernels, testing

@@ -1,6 +1,6 @@
 """Correlation of a field with a kernel on the tangent spaces: the readable reference, and the collapsed form.
 
-    (k ⋆ f)(p) = ∫_{T_pM} k(v) f(exp_p v) dμ(v) ≈ Σ_q w_q k(v_q) Σ_s weight[p, q, s] f[index[p, q, s]]
+(k ⋆ f)(p) = ∫_{T_pM} k(v) f(exp_p v) dμ(v) ≈ Σ_q w_q k(v_q) Σ_s weight[p, q, s] f[index[p, q, s]]
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ def correlate(
         return pull.operator(kernel)(field)
     columns = field.movedim(-2, 0).reshape(pull.n_sources, -1)
     (plain,) = operators_from_factors([(pull, factors[None])])
-    out = _CorrelateWithKernelGradient.apply(columns, factors, pull, plain.to(device=field.device, dtype=field.dtype))
+    out = _CorrelateWithKernelGradient.apply(
+        columns, factors, pull, plain.to(device=field.device, dtype=field.dtype)
+    )
     return out.reshape(-1, *field.shape[:-2], field.shape[-1]).movedim(0, -2)
 
 
@@ -107,7 +109,9 @@ def check_admissible(kernel: Kernel, pull: Pullback) -> None:
 
 def _check_field(field: Any, pull: Pullback) -> None:
     if not isinstance(field, Tensor) or not field.is_floating_point():
-        raise ValueError(f"the field must be a floating-point tensor; got {getattr(field, 'dtype', type(field).__name__)}")
+        raise ValueError(
+            f"the field must be a floating-point tensor; got {getattr(field, 'dtype', type(field).__name__)}"
+        )
     if field.ndim < 2 or field.shape[-2] != pull.n_sources:
         raise ValueError(
             f"the field must have shape (..., {pull.n_sources}, channels) for the {pull.n_sources} sites of the pullback; "
@@ -119,14 +123,16 @@ class _CorrelateWithKernelGradient(torch.autograd.Function):
     """The sparse product, with the gradient of the kernel's factors as well; nothing of size P x Q x C is kept."""
 
     @staticmethod
-    def forward(ctx: Any, field: Tensor, factors: Tensor, pull: Pullback, collapsed: SparseOperator) -> Tensor:  # type: ignore[override]
+    def forward(
+        ctx: Any, field: Tensor, factors: Tensor, pull: Pullback, collapsed: SparseOperator
+    ) -> Tensor:
         ctx.save_for_backward(field, factors)
         ctx.pull, ctx.collapsed = pull, collapsed
         return collapsed(field)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
         field, factors = ctx.saved_tensors
         pull = ctx.pull
         rows = max(1, SAMPLES_AT_A_TIME // (pull.index[0].numel() * field.shape[1]))

@@ -27,10 +27,16 @@ class FrameField:
         matrices = float64("matrices", self.matrices, (None, None))
         if matrices.ndim != 3 or matrices.shape[1] != matrices.shape[2]:
             raise ValueError(f"a frame field needs matrices of shape (N, d, d); got {tuple(matrices.shape)}")
-        error = (matrices.mT @ matrices - torch.eye(matrices.shape[-1], dtype=torch.float64)).abs().amax(dim=(1, 2))
+        error = (
+            (matrices.mT @ matrices - torch.eye(matrices.shape[-1], dtype=torch.float64))
+            .abs()
+            .amax(dim=(1, 2))
+        )
         if len(error) and float(error.max()) > 1e-9:
             site = int(error.argmax())
-            raise GeometryError(f"frames must be orthonormal; that of site {site} is not: {matrices[site].tolist()}")
+            raise GeometryError(
+                f"frames must be orthonormal; that of site {site} is not: {matrices[site].tolist()}"
+            )
         object.__setattr__(self, "matrices", matrices)
 
     @classmethod
@@ -42,7 +48,9 @@ class FrameField:
         first = float64("vectors", vectors, (2,))
         length = first.norm(dim=-1)
         if bool((length == 0).any()):
-            raise GeometryError(f"the vector at site {int((length == 0).nonzero()[0, 0])} has length 0: no frame there")
+            raise GeometryError(
+                f"the vector at site {int((length == 0).nonzero()[0, 0])} has length 0: no frame there"
+            )
         first = first / length[:, None]
         second = torch.stack([-first[:, 1], first[:, 0]], dim=-1)
         return cls(torch.stack([first, second], dim=-1))

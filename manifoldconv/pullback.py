@@ -139,7 +139,9 @@ class Pullback:
             local = carried[chosen] if carried is not None else None
             nodes = rule.nodes if local is None else torch.einsum("pij,qj->pqi", local, rule.nodes)
             points = sites.points[chosen][:, None]
-            geodesic = manifold.geodesic(points, nodes, boundary="reflect" if boundary == "reflect" else "stop")
+            geodesic = manifold.geodesic(
+                points, nodes, boundary="reflect" if boundary == "reflect" else "stop"
+            )
             stencil = sites.stencil(geodesic.end)
             transport = back_and_forth(geodesic.transport, stencil.transport)
             if local is not None and carried is not None:
@@ -194,7 +196,9 @@ class Pullback:
             raise ValueError(f"g must be orthogonal; g[{site}] is not: {g[site].tolist()}")
         transport = g[:, None, None] @ self.transport @ g[self.index].mT
         group = None if self.group is None else self.group.with_generators(g)
-        return replace(self, transport=transport, gauge=g if self.gauge is None else g @ self.gauge, group=group)
+        return replace(
+            self, transport=transport, gauge=g if self.gauge is None else g @ self.gauge, group=group
+        )
 
     def to(self, device: torch.device | str) -> Pullback:
         """The same on another device; rule and geometry stay in float64."""
@@ -220,8 +224,14 @@ class Pullback:
             same_rule = torch.equal(other.rule.nodes, first.rule.nodes) and torch.equal(
                 other.rule.weights, first.rule.weights
             )
-            if not same_rule or other.boundary != first.boundary or other.index.shape[-1] != first.index.shape[-1]:
-                raise ValueError(f"pullback {number} has another rule, boundary policy or stencil than pullback 0")
+            if (
+                not same_rule
+                or other.boundary != first.boundary
+                or other.index.shape[-1] != first.index.shape[-1]
+            ):
+                raise ValueError(
+                    f"pullback {number} has another rule, boundary policy or stencil than pullback 0"
+                )
         offsets, total = [], 0
         for pullback in pullbacks:
             offsets.append(total)
@@ -249,7 +259,9 @@ def carried_frames(
     """The group that kernels must respect, and the frames `(N, d, d)` in local coordinates (None: the local ones)."""
     if isinstance(frames, FrameField):
         if len(frames.matrices) != len(sites):
-            raise GeometryError(f"the frame field has {len(frames.matrices)} frames; there are {len(sites)} sites")
+            raise GeometryError(
+                f"the frame field has {len(frames.matrices)} frames; there are {len(sites)} sites"
+            )
         return None, frames.matrices
     if frames not in ("parallel", "local"):
         raise ValueError(f'frames must be "parallel", "local" or a FrameField; got {frames!r}')
@@ -281,7 +293,11 @@ def _common_group(groups: Sequence[StructureGroup | None]) -> StructureGroup | N
         if result is None:
             result = group
         elif not result.contains_group(group):
-            result = group if group.contains_group(result) else result.with_generators(torch.stack(group.generators))
+            result = (
+                group
+                if group.contains_group(result)
+                else result.with_generators(torch.stack(group.generators))
+            )
     return result
 
 

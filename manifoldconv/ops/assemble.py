@@ -23,7 +23,8 @@ def operators(kernels: Sequence[Kernel], blocks: Iterable[Pullback]) -> tuple[Sp
     share their sparsity. Nothing is checked: kernels may be inadmissible.
     """
     return operators_from_factors(
-        (block, torch.stack([kernel_factors(kernel, block).detach() for kernel in kernels])) for block in blocks
+        (block, torch.stack([kernel_factors(kernel, block).detach() for kernel in kernels]))
+        for block in blocks
     )
 
 
@@ -41,7 +42,7 @@ def operators_from_factors(blocks: Iterable[tuple[Pullback, Tensor]]) -> tuple[S
 def kernel_factors(kernel: Kernel, pull: Pullback) -> Tensor:
     """w_q k(v_q), normalised and scaled as kernel and boundary policy ask: `(P, Q)`, or `(1, Q)` if all sites agree."""
     weights = pull.rule.weights
-    factors = (kernel.weights(pull.rule) if pull.gauge is None else kernel.sample(pull.nodes) * weights)
+    factors = kernel.weights(pull.rule) if pull.gauge is None else kernel.sample(pull.nodes) * weights
     factors = factors[None] if factors.ndim == 1 else factors
     if pull.gauge is not None and kernel.normalise:
         factors = factors / factors.sum(dim=-1, keepdim=True)

@@ -45,7 +45,9 @@ def join_rows(
     torch.cumsum(lengths, 0, out=row_start[1:])
     columns = torch.cat([part[1] for part in parts])
     return tuple(
-        SparseOperator(row_start, columns, torch.cat([part[2][kernel] for part in parts]).to(dtype), n_columns)
+        SparseOperator(
+            row_start, columns, torch.cat([part[2][kernel] for part in parts]).to(dtype), n_columns
+        )
         for kernel in range(len(parts[0][2]))
     )
 

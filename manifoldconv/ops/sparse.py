@@ -58,7 +58,9 @@ class SparseOperator:
             self.shape[0],
         )
 
-    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> SparseOperator:
+    def to(
+        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> SparseOperator:
         """The same in another place or precision; itself where nothing changes."""
         device = self.values.device if device is None else torch.device(device)
         dtype = self.values.dtype if dtype is None else dtype
@@ -88,10 +90,10 @@ class _Apply(torch.autograd.Function):
     """A @ f, whose backward pass is Aᵀ @ g."""
 
     @staticmethod
-    def forward(ctx: Any, field: Tensor, operator: SparseOperator) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, field: Tensor, operator: SparseOperator) -> Tensor:
         ctx.operator = operator
         return operator._torch @ field
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         return _Apply.apply(grad, ctx.operator.transposed), None

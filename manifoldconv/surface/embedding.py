@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,7 +40,9 @@ class Embedding:
         weight = tables.angle[tables.fan_corner] * tables.fan_sense
         slots = weight[:, None] * self.winding_normals[tables.fan_corner // 3]
         vertex = tables.tail[tables.fan_corner]
-        total = np.stack([np.bincount(vertex, slots[:, i], minlength=len(self.vertices)) for i in range(3)], axis=1)
+        total = np.stack(
+            [np.bincount(vertex, slots[:, i], minlength=len(self.vertices)) for i in range(3)], axis=1
+        )
         return torch.from_numpy(_unit(total))
 
     @cached_property
@@ -77,10 +80,12 @@ class Embedding:
     def frame(self, x: SurfacePoint) -> Tensor:
         """`(..., 3, 2)`."""
         at_vertex = (x.vertex >= 0)[..., None, None]
-        return torch.where(at_vertex, self.vertex_frames[x.vertex.clamp(min=0)], self.face_frames[x.face.clamp(min=0)])
+        return torch.where(
+            at_vertex, self.vertex_frames[x.vertex.clamp(min=0)], self.face_frames[x.face.clamp(min=0)]
+        )
 
 
-def _unit(vectors: Floats) -> Floats:
+def _unit(vectors: NDArray[Any]) -> Floats:
     """Vectors of length 1, zero vectors unchanged."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return vectors / np.where(length > 0, length, 1.0)

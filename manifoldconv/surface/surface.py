@@ -18,6 +18,7 @@ from manifoldconv.groups import StructureGroup
 from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold
 from manifoldconv.surface import intrinsic
 from manifoldconv.surface.carry import carry_over_faces, tree_of_faces
+from manifoldconv.surface.checks import check_points
 from manifoldconv.surface.embedding import Embedding
 from manifoldconv.surface.fans import build_fans
 from manifoldconv.surface.heat import vector_heat_log
@@ -162,7 +163,9 @@ class MeshSurface(Manifold):
         chosen = torch.arange(self.n_vertices) if index is None else torch.as_tensor(index, dtype=torch.int64)
         out = (chosen < 0) | (chosen >= self.n_vertices)
         if bool(out.any()):
-            raise GeometryError(f"vertex {int(chosen[out][0])} does not exist; the mesh has {self.n_vertices} vertices")
+            raise GeometryError(
+                f"vertex {int(chosen[out][0])} does not exist; the mesh has {self.n_vertices} vertices"
+            )
         start, end = self.tables.fan_start[:-1], self.tables.fan_start[1:]
         first = self.tables.fan_corner[np.minimum(start, len(self.tables.fan_corner) - 1)]
         corner = torch.from_numpy(np.where(start < end, first, -1))[chosen]
@@ -173,7 +176,9 @@ class MeshSurface(Manifold):
     def embedding(self) -> Embedding:
         """Normals and frames in space; raises `GeometryError` on a mesh given by edge lengths."""
         if self.vertices is None:
-            raise GeometryError("this mesh is given by edge lengths and has no embedding; give vertices to use it in space")
+            raise GeometryError(
+                "this mesh is given by edge lengths and has no embedding; give vertices to use it in space"
+            )
         return Embedding(self.vertices.numpy(), self.tables)
 
     def embed(self, x: SurfacePoint) -> Tensor:
@@ -223,7 +228,9 @@ class MeshSurface(Manifold):
         )
         if (status == TOO_LONG).any():
             ray = int(np.flatnonzero(status == TOO_LONG)[0])
-            raise GeometryError(f"ray {ray} of length {float(velocity[ray].norm()):.3g} crosses too many edges to trace")
+            raise GeometryError(
+                f"ray {ray} of length {float(velocity[ray].norm()):.3g} crosses too many edges to trace"
+            )
         end = SurfacePoint(torch.from_numpy(face), torch.from_numpy(barycentric), torch.from_numpy(vertex))
         return Geodesic(
             end.reshape(*shape),
@@ -363,22 +370,7 @@ class MeshSurface(Manifold):
         raise ValueError(f'sites of a mesh are "vertices" or "faces"; got {kind!r}')
 
     def _check_points(self, x: SurfacePoint) -> None:
-        if not isinstance(x, SurfacePoint):
-            raise GeometryError(f"points of a mesh are SurfacePoint objects (see vertex_points); got {type(x).__name__}")
-        bad_face = (x.face >= len(self.faces)) | ((x.face < 0) & (x.vertex < 0))
-        if bool(bad_face.any()):
-            raise GeometryError(f"face {int(x.face[bad_face][0])} does not exist; the mesh has {len(self.faces)} faces")
-        bad_vertex = (x.vertex >= self.n_vertices) | (x.vertex < -1)
-        if bool(bad_vertex.any()):
-            raise GeometryError(
-                f"vertex {int(x.vertex[bad_vertex][0])} does not exist; the mesh has {self.n_vertices} vertices"
-            )
-        weights = x.barycentric
-        off = ((weights < -1e-9).any(-1) | ~((weights.sum(-1) - 1).abs() <= 1e-9)) & (x.face >= 0)
-        if bool(off.any()):
-            raise GeometryError(
-                f"barycentric coordinates must be non-negative with sum 1; got {weights[off][0].tolist()}"
-            )
+        check_points(x, len(self.faces), self.n_vertices)
 
 
 def _face_number(face: int) -> str:
@@ -402,5 +394,7 @@ def _check_faces(faces: Any) -> Tensor:
     if tensor.numel() == 0:
         tensor = tensor.reshape(0, 3).to(torch.int64)
     if tensor.ndim != 2 or tensor.shape[1] != 3 or tensor.is_floating_point():
-        raise GeometryError(f"faces must be whole numbers of shape (F, 3); got {tensor.dtype} {tuple(tensor.shape)}")
+        raise GeometryError(
+            f"faces must be whole numbers of shape (F, 3); got {tensor.dtype} {tuple(tensor.shape)}"
+        )
     return tensor.to(torch.int64).contiguous()

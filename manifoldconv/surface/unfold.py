@@ -125,7 +125,12 @@ def shortest_line(tables, start, rightx, righty, leftx, lefty, rx, ry, lx, ly, t
                 hit = True
             far = math.hypot(yx, yy)
             margin = SEEN * far
-            if hit and far <= best and _cross(rx, ry, yx, yy) >= -margin and _cross(yx, yy, lx, ly) >= -margin:
+            if (
+                hit
+                and far <= best
+                and _cross(rx, ry, yx, yy) >= -margin
+                and _cross(yx, yy, lx, ly) >= -margin
+            ):
                 best, best_x, best_y, found = far, yx, yy, True
         size = math.hypot(qx, qy)
         ox, oy = qx / size, qy / size
@@ -187,7 +192,20 @@ def log_from_vertex(tables, vertex, target, weights, apex, bound):  # type: igno
         else:
             side = math.hypot(px, py)
             yx, yy, far = shortest_line(
-                tables, next_of(corner), length, 0.0, px, py, 1.0, 0.0, px / side, py / side, target, weights, apex, best
+                tables,
+                next_of(corner),
+                length,
+                0.0,
+                px,
+                py,
+                1.0,
+                0.0,
+                px / side,
+                py / side,
+                target,
+                weights,
+                apex,
+                best,
             )
         if far <= best:
             inside = min(max(math.atan2(yy, yx), 0.0), tables.angle[corner])
@@ -220,7 +238,20 @@ def log_from_face(tables, face, barycentric, target, weights, apex, bound):  # t
         ax, ay, bx, by = corner_x[i], corner_y[i], corner_x[j], corner_y[j]
         right, left = math.hypot(ax, ay), math.hypot(bx, by)
         yx, yy, far = shortest_line(
-            tables, 3 * face + i, ax, ay, bx, by, ax / right, ay / right, bx / left, by / left, target, weights, apex, best
+            tables,
+            3 * face + i,
+            ax,
+            ay,
+            bx,
+            by,
+            ax / right,
+            ay / right,
+            bx / left,
+            by / left,
+            target,
+            weights,
+            apex,
+            best,
         )
         if far <= best:
             best, best_x, best_y, found = far, yx, yy, True
@@ -288,15 +319,19 @@ def log_pairs(tables, face, barycentric, vertex, end_face, end_barycentric, end_
             source = corner_distances(tables, first, barycentric[pair], vertex[pair])
             target = corner_distances(tables, last, end_barycentric[pair], end_vertex[pair])
             bound[pair] = distance_bound(tables, ends, source, target, distance, touched)
-            if first == last and vertex[pair] < 0 and end_vertex[pair] < 0:
-                reach = np.inf  # straight within the face
-            else:
-                reach = bound[pair]
+            within_face = first == last and vertex[pair] < 0 and end_vertex[pair] < 0
+            reach = np.inf if within_face else bound[pair]
             if reach == np.inf and first != last:
                 result[pair, 0], result[pair, 1] = np.nan, np.nan
                 continue
             result[pair, 0], result[pair, 1] = _log_one(
-                tables, first, barycentric[pair], vertex[pair], last, end_barycentric[pair], end_vertex[pair],
+                tables,
+                first,
+                barycentric[pair],
+                vertex[pair],
+                last,
+                end_barycentric[pair],
+                end_vertex[pair],
                 reach * (1 + 1e-9),
             )
     return result, bound
