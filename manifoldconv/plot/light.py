@@ -26,9 +26,9 @@ class Light:
 
     key: tuple[float, float, float] = (-0.45, 0.65, 0.75)
     fill: tuple[float, float, float] = (0.9, 0.1, 0.5)
-    key_strength: float = 0.62
-    fill_strength: float = 0.16
-    sky_strength: float = 0.34
+    key_strength: float = 0.56
+    fill_strength: float = 0.18
+    sky_strength: float = 0.43
     gloss: float = 0.05
     occlusion: float = 0.75
 

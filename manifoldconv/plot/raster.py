@@ -135,9 +135,9 @@ def open_sky(
             z = directions[k, 2]
             if x * normals[p, 0] + y * normals[p, 1] + z * normals[p, 2] < 0.0:
                 x, y, z = -x, -y, -z
-            x = points[p, 0] + radius * (x + 0.08 * normals[p, 0])
-            y = points[p, 1] + radius * (y + 0.08 * normals[p, 1])
-            z = points[p, 2] + radius * (z + 0.08 * normals[p, 2])
+            x = points[p, 0] + radius * (x + 0.12 * normals[p, 0])
+            y = points[p, 1] + radius * (y + 0.12 * normals[p, 1])
+            z = points[p, 2] + radius * (z + 0.12 * normals[p, 2])
             factor = scale / (1 - z / distance)
             column, row = math.floor(x * factor + offset_x), math.floor(y * factor + offset_y)
             if 0 <= row < height and 0 <= column < width and z < depth[row, column] < z + 2 * radius:
