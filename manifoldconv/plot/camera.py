@@ -90,6 +90,12 @@ class View:
             (width / 2 - scale * float(middle[0]), height / 2 - scale * float(middle[1])),
         )
 
+    def aspect(self, points: Array) -> float:
+        """Height by width of the box round the picture of some points."""
+        plane = self.project(points)[:, :2]
+        width, height = np.ptp(plane, axis=0)
+        return float(height / max(width, 1e-12))
+
     def to_camera(self, points: Array) -> Array:
         """Points `(..., 3)` in the camera's frame: right, down (as rows run), towards the viewer."""
         return self.to_camera_direction(points - self.centre)

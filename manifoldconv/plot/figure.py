@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from manifoldconv.plot.camera import Camera
+from manifoldconv.plot.camera import Camera, View
 from manifoldconv.plot.color import ColorScale
 from manifoldconv.plot.light import Light
 from manifoldconv.plot.scene import Scene
@@ -160,33 +160,47 @@ def figure_convolution(
         support: closed curves on the surface, such as the image of the tangent disc's rim at a vertex;
             they show on the signal how large the kernel is.
         length_label: what the scale bar under the kernel says; default the radius in units of the mesh.
-        width: in pixels; the height is 0.42 of it.
+        width: in pixels; the height follows the shape of the surface.
     """
-    height = round(0.42 * width)
+    camera = camera or Camera()
+    pairs = ((signal, signal_scale), (result, result_scale))
+    scales = [scale or ColorScale.of(np.asarray(values), clip=0.005) for values, scale in pairs]
+    scenes = [
+        _painted(vertices, faces, values, scale, on) for (values, _), scale in zip(pairs, scales, strict=True)
+    ]
+    points = scenes[0].items[0].corners.reshape(-1, 3)
+    aspect = View.fit(camera, points, width, width).aspect(points)
+    if len(support):
+        diagonal = float(np.linalg.norm(np.ptp(points, axis=0)))
+        scenes[0] = scenes[0].curves(support, radius=0.0026 * diagonal)
+
+    height = round(width * min(0.45, max(0.34, 0.51 * aspect)))  # 0.51: panels just as high as the surface
     page = Page.blank(width, height, background, dpi=max(1, round(width / 12)))
     side, middle = 0.385 * width, 0.23 * width
     bottom, top = 0.145 * height, 0.9 * height
-    values_of = {"vertices": "values", "faces": "face_values"}[on]
-    scales = []
-    for left, values, scale in ((0.0, signal, signal_scale), (side + middle, result, result_scale)):
-        values = np.asarray(values, dtype=np.float64)
-        scale = scale or ColorScale.of(values, clip=0.005)
-        scene = Scene().surface(vertices, faces, scale=scale, **{values_of: values})  # type: ignore[arg-type]
-        if left == 0.0 and len(support):
-            scene = scene.curves(support)
+    for left, scene in zip((0.0, side + middle), scenes, strict=True):
         scene.draw(page.panel(left, bottom, side, top - bottom), camera=camera, light=light)
-        scales.append(scale)
-    disc = 0.78 * middle
-    kernel_scale = _draw_kernel(
-        page, kernel, radius, (side + middle / 2, (bottom + top) / 2), disc, length_label
-    )
-    centres = (side / 2, side + middle / 2, 1.5 * side + middle)
-    for centre, title, scale in zip(centres, titles, (scales[0], kernel_scale, scales[1]), strict=True):
+    place, disc = (side + middle / 2, (bottom + top) / 2), 0.78 * middle
+    scales.insert(1, _draw_kernel(page, kernel, radius, place, disc, length_label))
+    centres, lengths = (side / 2, place[0], 1.5 * side + middle), (0.5 * side, disc, 0.5 * side)
+    for centre, length, title, scale in zip(centres, lengths, titles, scales, strict=True):
         page.write(centre, 0.95 * height, title, 11)
-        page.colorbar(
-            scale, centre, 0.085 * height, 0.5 * side if scale is not kernel_scale else 0.78 * middle
-        )
+        page.colorbar(scale, centre, 0.085 * height, length)
     page.save(path)
+
+
+def _painted(
+    vertices: ArrayLike,
+    faces: ArrayLike,
+    values: ArrayLike,
+    scale: ColorScale,
+    on: Literal["vertices", "faces"],
+) -> Scene:
+    if on == "vertices":
+        return Scene().surface(vertices, faces, values=values, scale=scale)
+    if on == "faces":
+        return Scene().surface(vertices, faces, face_values=values, scale=scale)
+    raise ValueError(f"on must be 'vertices' or 'faces'; got {on!r}")
 
 
 def _draw_kernel(
@@ -226,7 +240,7 @@ def _draw_kernel(
         ha="center",
         va="top",
     )
-    return replace(scale, label="")
+    return scale
 
 
 def _onto_disc(x: Array, y: Array) -> Array:

@@ -24,7 +24,7 @@ def convolution(path: Path, **options: Any) -> None:
 
 def test_the_picture_has_the_size_that_was_asked_for(tmp_path: Path) -> None:
     convolution(tmp_path / "a.png")
-    assert imread(tmp_path / "a.png").shape[:2] == (210, 500)
+    assert imread(tmp_path / "a.png").shape[1] == 500
     save_scene(
         Scene().surface(VERTICES, FACES, values=VERTICES[:, 0]),
         tmp_path / "b.png",
@@ -32,6 +32,16 @@ def test_the_picture_has_the_size_that_was_asked_for(tmp_path: Path) -> None:
         title="t",
     )
     assert imread(tmp_path / "b.png").shape[:2] == (199, 301)
+
+
+def test_a_flat_wide_surface_makes_a_lower_picture(tmp_path: Path) -> None:
+    convolution(tmp_path / "round.png")
+    values = VERTICES[:, 0]
+    figure_convolution(
+        tmp_path / "wide.png", VERTICES * [3, 1, 1], FACES, values, values, gaussian, 1.0, width=500
+    )
+    heights = [imread(tmp_path / name).shape[0] for name in ("wide.png", "round.png")]
+    assert heights[0] < heights[1]
 
 
 @pytest.mark.parametrize(("background", "corner"), [("white", 1.0), ("dark", 0.09), ("transparent", 0.0)])
@@ -78,6 +88,10 @@ def test_what_fails_leaves_nothing_behind(tmp_path: Path) -> None:
         convolution(tmp_path / "a.xyz")
     with pytest.raises(ValueError, match="background must be one of white, dark, transparent; got 'pink'"):
         convolution(tmp_path / "a.png", background="pink")
+    with pytest.raises(ValueError, match="on must be 'vertices' or 'faces'; got 'edges'"):
+        convolution(tmp_path / "a.png", on="edges")
+    with pytest.raises(ValueError, match=r"face 0 refers to vertices \[0, 1, 999\]"):
+        save_scene(Scene().surface(VERTICES, [[0, 1, 999]]), tmp_path / "a.png")
     assert list(tmp_path.iterdir()) == []
 
 
