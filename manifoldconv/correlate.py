@@ -61,12 +61,12 @@ def correlate(
     factors = kernel_factors(kernel, pull)
     if not factors.requires_grad:
         return pull.operator(kernel)(field)
-    columns = field.movedim(-2, 0).reshape(pull.n_sources, -1)
+    columns = field.movedim(-2, 0).flatten(1)
     (plain,) = operators_from_factors([(pull, factors[None])])
     out = _CorrelateWithKernelGradient.apply(
         columns, factors, pull, plain.to(device=field.device, dtype=field.dtype)
     )
-    return out.reshape(-1, *field.shape[:-2], field.shape[-1]).movedim(0, -2)
+    return out.reshape(len(pull), *field.shape[:-2], field.shape[-1]).movedim(0, -2)
 
 
 def convolve(
@@ -84,19 +84,16 @@ def correlate_reference(field: Tensor, kernel: Kernel, pull: Pullback) -> Tensor
     nodes = pull.nodes
     out = []
     for p in range(len(pull)):
-        k = kernel.sample(nodes if nodes.ndim == 2 else nodes[p])
-        w = pull.rule.weights
-        if kernel.normalise:
-            k = k / (k * w).sum()
+        wk = kernel.weights(pull.rule, nodes if nodes.ndim == 2 else nodes[p])
         if pull.boundary == "renormalise":
-            inside = (k.abs() * w * pull.coverage[p]).sum()
-            k = k * ((k.abs() * w).sum() / inside if inside > 0 else 0.0)
+            inside = (wk.abs() * pull.coverage[p]).sum()
+            wk = wk * (wk.abs().sum() / inside if inside > 0 else 0.0)
         total = torch.zeros(*field.shape[:-2], field.shape[-1], dtype=field.dtype)
-        for q in range(len(w)):
+        for q in range(len(wk)):
             value = torch.zeros_like(total)
             for s in range(pull.index.shape[-1]):
                 value = value + pull.weight[p, q, s].to(field.dtype) * field[..., pull.index[p, q, s], :]
-            total = total + (w[q] * k[q]).to(field.dtype) * value
+            total = total + wk[q].to(field.dtype) * value
         out.append(total)
     return torch.stack(out, dim=-2)
 

@@ -88,22 +88,29 @@ class Kernel:
         """The same as calling the kernel."""
         return self(nodes)
 
-    def weights(self, rule: TangentRule) -> Tensor:
-        """k(v_q) w_q `(Q,)`, float64: what the values of a field at the nodes are multiplied by and summed.
+    def weights(self, rule: TangentRule, nodes: Tensor | None = None) -> Tensor:
+        """k(v_q) w_q `(..., Q)`, float64: what the values of a field at the nodes are multiplied by and summed.
 
-        With `normalise`, divided by their sum, so that a constant field is kept. Raises `ValueError` where
-        that sum vanishes (below 1e-6 of the sum of absolute values).
+        With `normalise`, divided by their sum over Q, so that a constant field is kept.
+
+        Args:
+            rule: the nodes v_q and weights w_q.
+            nodes: `(..., Q, d)`, other coordinates of the nodes, as where frames were turned.
+
+        Raises `ValueError` where that sum vanishes (below 1e-6 of the sum of absolute values).
         """
         if self.dimension not in (None, rule.dimension):
             raise ValueError(f"kernel {self.name} has dimension {self.dimension}, the rule {rule.dimension}")
-        products = self(rule.nodes) * rule.weights
+        products = self(rule.nodes if nodes is None else nodes) * rule.weights
         if not self.normalise:
             return products
-        total = products.sum()
-        if not float(total.detach().abs()) > VANISHING_INTEGRAL * float(products.detach().abs().sum()):
+        total = products.sum(-1, keepdim=True)
+        smallest = VANISHING_INTEGRAL * products.detach().abs().sum(-1, keepdim=True)
+        vanishes = ~(total.detach().abs() > smallest)
+        if bool(vanishes.any()):
             raise ValueError(
-                f"kernel {self.name} cannot be normalised: its integral over {rule!r} is {float(total):.3g}, "
-                "which is zero beside ∫|k|; use normalise=False"
+                f"kernel {self.name} cannot be normalised: its integral over {rule!r} is "
+                f"{float(total[vanishes][0]):.3g}, which is zero beside ∫|k|; use normalise=False"
             )
         return products / total
 

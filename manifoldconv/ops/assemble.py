@@ -41,11 +41,8 @@ def operators_from_factors(blocks: Iterable[tuple[Pullback, Tensor]]) -> tuple[S
 
 def kernel_factors(kernel: Kernel, pull: Pullback) -> Tensor:
     """w_q k(v_q), normalised and scaled as kernel and boundary policy ask: `(P, Q)`, or `(1, Q)` if all sites agree."""
-    weights = pull.rule.weights
-    factors = kernel.weights(pull.rule) if pull.gauge is None else kernel.sample(pull.nodes) * weights
+    factors = kernel.weights(pull.rule, None if pull.gauge is None else pull.nodes)
     factors = factors[None] if factors.ndim == 1 else factors
-    if pull.gauge is not None and kernel.normalise:
-        factors = factors / factors.sum(dim=-1, keepdim=True)
     if pull.boundary == "renormalise":
         inside = (factors.abs() * pull.coverage).sum(dim=-1, keepdim=True)
         whole = factors.abs().sum(dim=-1, keepdim=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -36,15 +37,18 @@ class SparseOperator:
         return len(self.row_start) - 1, self.n_columns
 
     def __call__(self, field: Tensor) -> Tensor:
-        """Apply to a field `(..., N, C)`, in its dtype: `(..., P, C)`. Differentiable in the field, to any order."""
+        """Apply to a field `(..., N, C)`: `(..., P, C)`, in its dtype and on its device.
+
+        Differentiable in the field, to any order.
+        """
         if field.ndim < 2 or field.shape[-2] != self.n_columns:
             raise ValueError(
                 f"the field must have shape (..., {self.n_columns}, channels), one row a site; got {tuple(field.shape)}"
             )
         batch, channels = field.shape[:-2], field.shape[-1]
-        columns = field.movedim(-2, 0).reshape(self.n_columns, -1)
-        out = _Apply.apply(columns, self.to(dtype=field.dtype))
-        return out.reshape(-1, *batch, channels).movedim(0, -2)
+        columns = field.movedim(-2, 0).flatten(1)
+        out = _Apply.apply(columns, self.to(field.device, field.dtype))
+        return out.reshape(self.shape[0], *batch, channels).movedim(0, -2)
 
     @cached_property
     def transposed(self) -> SparseOperator:
@@ -83,7 +87,12 @@ class SparseOperator:
 
     @cached_property
     def _torch(self) -> Tensor:
-        return torch.sparse_csr_tensor(self.row_start, self.column, self.values, self.shape)
+        with warnings.catch_warnings():
+            # torch says once a process that such tensors are "in beta state".
+            warnings.filterwarnings("ignore", "Sparse CSR tensor support", UserWarning)
+            return torch.sparse_csr_tensor(
+                self.row_start, self.column, self.values, self.shape, check_invariants=False
+            )
 
 
 class _Apply(torch.autograd.Function):

@@ -92,21 +92,47 @@ def pass_corner(tables, corner, dx, dy):  # type: ignore[no-untyped-def]
 def continue_at_vertex(tables, vertex, arriving, reflect):  # type: ignore[no-untyped-def]
     """The true angle at which a ray that came from angle `arriving` leaves a vertex; ±1; and whether it can.
 
-    Equal angles on both sides. On the boundary a ray stops, except one that runs along a straight or reflex
-    boundary (which goes on at angle π), or on the doubled surface, whose total angle there is 2 Θ.
+    Inside: equal angles on both sides. On the boundary: straight on at angle π where the surface has it on one side
+    (along a straight boundary, past a reflex corner), else the ray stops. On the doubled surface, whose total
+    angle there is 2 Θ: equal angles, but in a corner of angle π / n with n even back the way it came, since that
+    is what a billiard ball does on both sides of it (a ball in the corner of a square bounces twice).
     """
     total = tables.total_angle[vertex]
     if not tables.open_fan[vertex]:
         angle = arriving + 0.5 * total
         return (angle if angle < total else angle - total), 1.0, True
     if reflect:
+        n = round(math.pi / total)
+        if n > 0 and n % 2 == 0 and abs(n * total - math.pi) <= 1e-9:
+            return arriving, 1.0, True
         return min(max(total - arriving, 0.0), total), -1.0, True
-    if total >= math.pi - 1e-9:
-        if arriving <= 1e-9:
-            return min(math.pi, total), 1.0, True
-        if arriving >= total - 1e-9:
-            return max(total - math.pi, 0.0), 1.0, True
+    if arriving + math.pi <= total + 1e-9:
+        return min(arriving + math.pi, total), 1.0, True
+    if arriving - math.pi >= -1e-9:
+        return max(arriving - math.pi, 0.0), 1.0, True
     return 0.0, 1.0, False
+
+
+@numba.njit(cache=True)
+def onto_fan(tables, vertex, angle, reflect):  # type: ignore[no-untyped-def]
+    """A true angle round a vertex brought into [0, Θ]; ±1 where the doubled surface mirrors it; whether it is on it.
+
+    Inside, angles count modulo Θ. On the boundary they count modulo 2π, and those off the surface are folded at
+    the nearer boundary edge if the surface is doubled.
+    """
+    total = tables.total_angle[vertex]
+    if not tables.open_fan[vertex]:
+        return angle - total * math.floor(angle / total), 1.0, True
+    for turns in range(3):
+        turned = angle + (0.0, 2 * math.pi, -2 * math.pi)[turns]
+        if -1e-12 <= turned <= total + 1e-12:
+            return min(max(turned, 0.0), total), 1.0, True
+    if not reflect:
+        return 0.0, 1.0, False
+    angle -= 2 * math.pi * math.floor((angle - 0.5 * total) / (2 * math.pi) + 0.5)
+    bounces = math.floor(angle / total)
+    rest = angle - bounces * total
+    return (rest, 1.0, True) if bounces % 2 == 0 else (total - rest, -1.0, True)
 
 
 @numba.njit(cache=True)
@@ -115,19 +141,7 @@ def start_angle(tables, vertex, vx, vy, reflect):  # type: ignore[no-untyped-def
     heading = math.atan2(vy, vx)
     if heading < -1e-12:
         heading += 2 * math.pi
-    angle = max(heading, 0.0) / tables.scale[vertex]
-    total = tables.total_angle[vertex]
-    if not tables.open_fan[vertex]:
-        return (angle if angle < total else angle - total), 1.0, True
-    if angle <= total + 1e-12:
-        return min(angle, total), 1.0, True
-    if angle >= 2 * math.pi / tables.scale[vertex] - 1e-12:
-        return 0.0, 1.0, True
-    if not reflect:
-        return 0.0, 1.0, False
-    bounces = int(angle / total)
-    rest = angle - bounces * total
-    return (rest, 1.0, True) if bounces % 2 == 0 else (total - rest, -1.0, True)
+    return onto_fan(tables, vertex, max(heading, 0.0) / tables.scale[vertex], reflect)
 
 
 @numba.njit(cache=True)
@@ -165,7 +179,17 @@ def walk(tables, face, b0, b1, b2, vertex, vx, vy, reflect):  # type: ignore[no-
         at = vertex
         fan, side, inside = start_angle(tables, vertex, vx, vy, reflect)
         if not inside:
-            return tables.fan_corner[tables.fan_start[vertex]], 0.0, 0.0, 1.0, 0.0, 1.0, vertex, 0.0, AT_BOUNDARY
+            return (
+                tables.fan_corner[tables.fan_start[vertex]],
+                0.0,
+                0.0,
+                1.0,
+                0.0,
+                1.0,
+                vertex,
+                0.0,
+                AT_BOUNDARY,
+            )
         h, x, y, dx, dy = 3 * face, 0.0, 0.0, 1.0, 0.0
     else:
         h = 3 * face
@@ -184,20 +208,11 @@ def walk(tables, face, b0, b1, b2, vertex, vx, vy, reflect):  # type: ignore[no-
             cx, cy = corner_direction(tables, h, dx, dy, corner)
             fan = pass_corner(tables, corner, cx, cy)
             side *= tables.fan_sense[tables.fan_slot[corner]]
-            total = tables.total_angle[at]
-            if tables.open_fan[at]:
-                if fan < -1e-12 or fan > total + 1e-12:
-                    if not reflect:
-                        x, y = tables.chart[h, 0] * b1 + tables.chart[h, 1] * b2, tables.chart[h, 2] * b2
-                        return h, x, y, dx, dy, tables.face_sign[face], -1, 0.0, AT_BOUNDARY
-                    bounces = math.floor(fan / total)
-                    fan -= bounces * total
-                    if bounces % 2 != 0:
-                        fan, side = total - fan, -side
-            elif fan < 0:
-                fan += total
-            elif fan >= total:
-                fan -= total
+            fan, mirror, inside = onto_fan(tables, at, fan, reflect)
+            if not inside:
+                x, y = tables.chart[h, 0] * b1 + tables.chart[h, 1] * b2, tables.chart[h, 2] * b2
+                return h, x, y, dx, dy, tables.face_sign[face], -1, 0.0, AT_BOUNDARY
+            side *= mirror
         else:
             edge, fraction, distance, x, y = first_exit(tables, face, b1, b2, dx, dy)
             if distance >= remaining:
@@ -329,7 +344,7 @@ def trace_rays(tables, face, barycentric, vertex, velocity, reflect):  # type: i
             transport[ray, 0, 0], transport[ray, 0, 1] = 1.0, 0.0
             transport[ray, 1, 0], transport[ray, 1, 1] = 0.0, 1.0
             length[ray] = 0.0
-            status[ray] = COMPLETE if speed == 0.0 else AT_BOUNDARY
+            status[ray] = AT_BOUNDARY if lost else COMPLETE
             continue
         b0, b1, b2 = barycentric[ray, 0], barycentric[ray, 1], barycentric[ray, 2]
         ended = walk(tables, face[ray], b0, b1, b2, at, vx, vy, reflect)
