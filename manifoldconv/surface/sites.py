@@ -32,6 +32,7 @@ class VertexSites(Sites):
 
     def stencil(self, points: SurfacePoint) -> Stencil:
         """The three corners of each point's face, or the one vertex that it is."""
+        self.manifold.check_points(points)
         flat = points.reshape(-1)
         index, weight, transport = vertex_stencil(
             self.manifold.tables, flat.face.numpy(), flat.barycentric.numpy(), flat.vertex.numpy()
@@ -57,6 +58,7 @@ class FaceSites(Sites):
 
     def stencil(self, points: SurfacePoint) -> Stencil:
         """The face of each point."""
+        self.manifold.check_points(points)
         at_vertex = points.vertex >= 0
         transport = torch.eye(2, dtype=torch.float64).repeat(*points.shape, 1, 1, 1)
         if bool(at_vertex.any()):

@@ -183,13 +183,13 @@ class MeshSurface(Manifold):
 
     def embed(self, x: SurfacePoint) -> Tensor:
         """The points in space, `(..., 3)`."""
-        self._check_points(x)
+        self.check_points(x)
         return self.embedding.positions(x)
 
     def frame(self, x: SurfacePoint) -> Tensor:
         """`(..., 3, 2)`: two orthonormal vectors of the face's plane, or at a vertex of the plane orthogonal to its
         angle-weighted normal, the first one above the longest outgoing edge (the boundary edge on the boundary)."""
-        self._check_points(x)
+        self.check_points(x)
         return self.embedding.frame(x)
 
     def to_tangent(self, x: SurfacePoint, ambient: Tensor) -> Tensor:
@@ -213,7 +213,7 @@ class MeshSurface(Manifold):
         (at the boundary) have length 0 and are not complete. A ray through a vertex goes on with equal angles on both
         sides.
         """
-        self._check_points(x)
+        self.check_points(x)
         velocity = float64("v", v, (2,))
         shape = torch.broadcast_shapes(x.shape, velocity.shape[:-1])
         start = x.expand(*shape).reshape(-1)
@@ -247,8 +247,8 @@ class MeshSurface(Manifold):
         `method="vector-heat"`: the smooth logarithm of Sharp, Soliman and Crane ("The vector heat method", 2019) through
         potpourri3d, defined everywhere on an orientable, consistently wound mesh; approximate; x must be vertices.
         """
-        self._check_points(x)
-        self._check_points(y)
+        self.check_points(x)
+        self.check_points(y)
         shape = torch.broadcast_shapes(x.shape, y.shape)
         source, target = x.expand(*shape).reshape(-1), y.expand(*shape).reshape(-1)
         if method == "vector-heat":
@@ -369,8 +369,9 @@ class MeshSurface(Manifold):
             return FaceSites(self)
         raise ValueError(f'sites of a mesh are "vertices" or "faces"; got {kind!r}')
 
-    def _check_points(self, x: SurfacePoint) -> None:
-        check_points(x, len(self.faces), self.n_vertices)
+    def check_points(self, x: SurfacePoint) -> None:
+        """Raise `GeometryError` for the first point that is not on this mesh."""
+        check_points(x, self.connectivity.faces, self.n_vertices)
 
 
 def _face_number(face: int) -> str:

@@ -173,6 +173,14 @@ def corner_distances(tables, face, barycentric, vertex):  # type: ignore[no-unty
 
 
 @numba.njit(cache=True)
+def face_distance(tables, face, first, second):  # type: ignore[no-untyped-def]
+    """The distance of two points within one face."""
+    length, ax, ay = tables.chart[3 * face, 0], tables.chart[3 * face, 1], tables.chart[3 * face, 2]
+    head, apex = second[1] - first[1], second[2] - first[2]
+    return math.hypot(head * length + apex * ax, apex * ay)
+
+
+@numba.njit(cache=True)
 def log_from_vertex(tables, vertex, target, weights, apex, bound):  # type: ignore[no-untyped-def]
     """The shortest line from a vertex: its true angle in the fan and its length (inf: none)."""
     best, best_angle = bound, 0.0
@@ -180,7 +188,7 @@ def log_from_vertex(tables, vertex, target, weights, apex, bound):  # type: igno
     for slot in range(tables.fan_start[vertex], tables.fan_start[vertex + 1]):
         corner = tables.fan_corner[slot]
         length, px, py = tables.chart[corner, 0], tables.chart[corner, 1], tables.chart[corner, 2]
-        yx, yy, far = 0.0, 0.0, np.inf
+        yx, yy, far = 0.0, 0.0, np.inf  # the straight segment within the face
         if apex >= 0 and tables.tail[next_of(corner)] == apex:
             yx, yy, far = length, 0.0, length
         elif apex >= 0 and tables.tail[previous_of(corner)] == apex:
@@ -189,24 +197,25 @@ def log_from_vertex(tables, vertex, target, weights, apex, bound):  # type: igno
             head, top = weights[next_of(corner) % 3], weights[previous_of(corner) % 3]
             yx, yy = head * length + top * px, top * py
             far = math.hypot(yx, yy)
-        else:
-            side = math.hypot(px, py)
-            yx, yy, far = shortest_line(
-                tables,
-                next_of(corner),
-                length,
-                0.0,
-                px,
-                py,
-                1.0,
-                0.0,
-                px / side,
-                py / side,
-                target,
-                weights,
-                apex,
-                best,
-            )
+        side = math.hypot(px, py)
+        zx, zy, beyond = shortest_line(
+            tables,
+            next_of(corner),
+            length,
+            0.0,
+            px,
+            py,
+            1.0,
+            0.0,
+            px / side,
+            py / side,
+            target,
+            weights,
+            apex,
+            min(far, best),
+        )
+        if beyond < far:
+            yx, yy, far = zx, zy, beyond
         if far <= best:
             inside = min(max(math.atan2(yy, yx), 0.0), tables.angle[corner])
             if tables.fan_sense[slot] < 0:
@@ -222,12 +231,12 @@ def log_from_face(tables, face, barycentric, target, weights, apex, bound):  # t
     ox, oy = barycentric[1] * length + barycentric[2] * px, barycentric[2] * py
     corner_x = (-ox, length - ox, px - ox)
     corner_y = (-oy, -oy, py - oy)
-    if apex < 0 and face == target:
-        yx = weights[0] * corner_x[0] + weights[1] * corner_x[1] + weights[2] * corner_x[2]
-        yy = weights[0] * corner_y[0] + weights[1] * corner_y[1] + weights[2] * corner_y[2]
-        return yx, yy, math.hypot(yx, yy)
     best, best_x, best_y = bound, 0.0, 0.0
     found = False
+    if apex < 0 and face == target:  # not always the shortest: by edge lengths, a way round may be shorter
+        best_x = weights[0] * corner_x[0] + weights[1] * corner_x[1] + weights[2] * corner_x[2]
+        best_y = weights[0] * corner_y[0] + weights[1] * corner_y[1] + weights[2] * corner_y[2]
+        best, found = math.hypot(best_x, best_y), True
     for i in range(3):
         if apex >= 0 and tables.tail[3 * face + i] == apex:
             far = math.hypot(corner_x[i], corner_y[i])
@@ -298,7 +307,7 @@ def _log_one(tables, face, barycentric, vertex, end_face, end_barycentric, end_v
 
 @numba.njit(cache=True, parallel=True)
 def log_pairs(tables, face, barycentric, vertex, end_face, end_barycentric, end_vertex, threads):  # type: ignore[no-untyped-def]
-    """The logarithm for N pairs of points, `(N, 2)`, and the length of a path along edges, `(N,)`, an upper bound."""
+    """The logarithm for N pairs of points, `(N, 2)`, and an upper bound of the distance, `(N,)`: a path along edges."""
     count = len(face)
     result = np.empty((count, 2))
     bound = np.empty(count)
@@ -319,9 +328,10 @@ def log_pairs(tables, face, barycentric, vertex, end_face, end_barycentric, end_
             source = corner_distances(tables, first, barycentric[pair], vertex[pair])
             target = corner_distances(tables, last, end_barycentric[pair], end_vertex[pair])
             bound[pair] = distance_bound(tables, ends, source, target, distance, touched)
-            within_face = first == last and vertex[pair] < 0 and end_vertex[pair] < 0
-            reach = np.inf if within_face else bound[pair]
-            if reach == np.inf and first != last:
+            if first == last:
+                within = face_distance(tables, first, barycentric[pair], end_barycentric[pair])
+                bound[pair] = min(bound[pair], within)
+            if bound[pair] == np.inf:
                 result[pair, 0], result[pair, 1] = np.nan, np.nan
                 continue
             result[pair, 0], result[pair, 1] = _log_one(
@@ -332,6 +342,7 @@ def log_pairs(tables, face, barycentric, vertex, end_face, end_barycentric, end_
                 last,
                 end_barycentric[pair],
                 end_vertex[pair],
-                reach * (1 + 1e-9),
+                # Points near a corner count as the corner, so the line may be longer than the bound by a little.
+                bound[pair] * (1 + 1e-9) + 1e-9 * tables.chart[3 * first, 0],
             )
     return result, bound
