@@ -50,7 +50,7 @@ def _near_limb(points: Array, spine: Array) -> Array:
     return nearest
 
 
-def curve(controls: Sequence[Sequence[float]], steps: int = 8) -> Array:
+def curve(controls: Sequence[Sequence[float]], steps: int = 16) -> Array:
     """A Catmull-Rom spline through rows (x, y, z, radius)."""
     rows = np.array(controls, dtype=np.float64)
     rows = np.concatenate([2 * rows[:1] - rows[1:2], rows, 2 * rows[-1:] - rows[-2:-1]])
@@ -116,7 +116,7 @@ def fox(points: Array) -> Array:
     """A fox at a walk: body, four legs in different phases of a step, neck, head with ears, tail."""
     trunk = curve([(-0.58, 0, 0.8, 0.19), (-0.3, 0, 0.83, 0.2), (0.05, 0, 0.8, 0.215), (0.4, 0, 0.8, 0.25)])
     neck = curve([(0.42, 0, 0.84, 0.22), (0.62, 0.01, 1.06, 0.165), (0.78, 0.03, 1.27, 0.15)])
-    total = smooth_union(limb(points, trunk), limb(points, neck), 0.12)
+    total = smooth_union(limb(points, trunk), limb(points, neck), 0.18)
     head = curve(
         [
             (0.8, 0.03, 1.33, 0.17),
@@ -125,7 +125,7 @@ def fox(points: Array) -> Array:
             (1.3, 0.08, 1.215, 0.052),
         ]
     )
-    total = smooth_union(total, limb(points, head), 0.06)
+    total = smooth_union(total, limb(points, head), 0.09)
     nose = np.linalg.norm(points - np.array([1.335, 0.083, 1.235]), axis=1) - 0.042
     total = smooth_union(total, nose, 0.03)
     for side in (-1.0, 1.0):
@@ -139,7 +139,7 @@ def fox(points: Array) -> Array:
         )
         total = smooth_union(smooth_union(total, cheek, 0.07), limb(points, ear), 0.06)
     for leg in _legs():
-        total = smooth_union(total, limb(points, curve(leg)), 0.09)
+        total = smooth_union(total, limb(points, curve(leg)), 0.14)
     tail = curve(
         [
             (-0.68, 0, 0.86, 0.07),
@@ -149,7 +149,7 @@ def fox(points: Array) -> Array:
             (-1.68, 0.0, 0.78, 0.035),
         ]
     )
-    return smooth_union(total, limb(points, tail), 0.1)
+    return smooth_union(total, limb(points, tail), 0.15)
 
 
 def _legs() -> list[list[tuple[float, float, float, float]]]:
@@ -248,7 +248,7 @@ def surface_nets(value: Implicit, box: Array, cell: float) -> tuple[Array, Array
 def _unambiguous(field: Array) -> Array:
     """The nodes inside, without grid squares that have inside and outside at opposite corners.
 
-    There two sheets of the surface would meet in one edge. The node of the square that is nearest to the surface
+    There two sheets of the surface would meet in one edge. The node of the square nearest to the surface
     changes sides; it is nearly on the surface, and `project` puts the vertices right.
     """
     inside = field < 0

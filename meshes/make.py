@@ -47,6 +47,19 @@ def grid_faces(rows: int, columns: int, mirror_seam: bool = False, open_columns:
     return np.concatenate([np.stack([a, b, c], axis=1), np.stack([a, c, d], axis=1)])
 
 
+def with_shorter_diagonals(points: Array, faces: Array) -> Array:
+    """The faces of `grid_faces`, each cell split along the shorter of its diagonals."""
+    (a, b, c), d = faces[: len(faces) // 2].T, faces[len(faces) // 2 :, 2]
+    first, second = (
+        np.linalg.norm(points[a] - points[c], axis=1),
+        np.linalg.norm(points[b] - points[d], axis=1),
+    )
+    other = (second < first)[:, None]
+    upper = np.where(other, np.stack([a, b, d], axis=1), np.stack([a, b, c], axis=1))
+    lower = np.where(other, np.stack([b, c, d], axis=1), np.stack([a, c, d], axis=1))
+    return np.concatenate([upper, lower])
+
+
 def weld(triangles: Array) -> Mesh:
     """Vertices and faces of `(F, 3, 3)` corners; positions equal to 1e-9 are one vertex."""
     corners = triangles.reshape(-1, 3)
@@ -142,8 +155,8 @@ def klein(rows: int = 96, columns: int = 48) -> Mesh:
     across, up = 0.8 * np.sin(v), 0.8 * np.sin(2 * v)
     ring = 1.7 + np.cos(u / 2) * across - np.sin(u / 2) * up
     height = np.sin(u / 2) * across + np.cos(u / 2) * up
-    points = np.stack([ring * np.cos(u), ring * np.sin(u), height], axis=-1)
-    return points.reshape(-1, 3), grid_faces(rows, columns, mirror_seam=True)
+    points = np.stack([ring * np.cos(u), ring * np.sin(u), height], axis=-1).reshape(-1, 3)
+    return points, with_shorter_diagonals(points, grid_faces(rows, columns, mirror_seam=True))
 
 
 def cone(sides: int = 12, parts: int = 12) -> Mesh:
@@ -207,7 +220,8 @@ def trefoil(rows: int = 200, columns: int = 20, small: float = 0.35) -> Mesh:
     points = _trefoil_derivative(t, 0)[:, None] + small * (
         np.cos(angle) * normal[:, None] + np.sin(angle) * binormal[:, None]
     )
-    return points.reshape(-1, 3), grid_faces(rows, columns)
+    # Round the normal towards the binormal is the other way than on the torus: the faces turn over.
+    return points.reshape(-1, 3), grid_faces(rows, columns)[:, ::-1]
 
 
 def _trefoil_derivative(t: Array, order: int) -> Array:
