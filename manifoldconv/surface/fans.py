@@ -63,7 +63,9 @@ def build_fans(mesh: Connectivity, describe: Describe | None = None) -> Fans:
 def _turn(twin, flip, corner, sense, direction):  # type: ignore[no-untyped-def]
     """The corner after (direction +1) or before (-1) one, counterclockwise; -1 beyond the boundary."""
     face = corner - corner % 3
-    leaving = direction * sense < 0  # the edge to cross leaves the vertex (the corner itself), else it arrives
+    leaving = (
+        direction * sense < 0
+    )  # the edge to cross leaves the vertex (the corner itself), else it arrives
     edge = corner if leaving else face + (corner + 2) % 3
     other = twin[edge]
     if other < 0:

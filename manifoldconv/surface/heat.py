@@ -29,9 +29,13 @@ def vector_heat_log(surface: MeshSurface, x: SurfacePoint, y: SurfacePoint) -> T
         )
     if not mesh.referenced.all():
         vertex = int(np.flatnonzero(~mesh.referenced)[0])
-        raise GeometryError(f'method "vector-heat" needs every vertex to have a face; vertex {vertex} has none')
+        raise GeometryError(
+            f'method "vector-heat" needs every vertex to have a face; vertex {vertex} has none'
+        )
     if bool((x.vertex < 0).any()):
-        raise GeometryError('method "vector-heat" starts from vertices; use method "straight" from points inside faces')
+        raise GeometryError(
+            'method "vector-heat" starts from vertices; use method "straight" from points inside faces'
+        )
     import potpourri3d
 
     solver = potpourri3d.MeshVectorHeatSolver(surface.vertices.numpy(), mesh.faces)
@@ -54,7 +58,9 @@ def vector_heat_log(surface: MeshSurface, x: SurfacePoint, y: SurfacePoint) -> T
     return result
 
 
-def _turn_between_bases(surface: MeshSurface, vertex: int, basis_x: np.ndarray, basis_y: np.ndarray) -> Tensor:
+def _turn_between_bases(
+    surface: MeshSurface, vertex: int, basis_x: np.ndarray, basis_y: np.ndarray
+) -> Tensor:
     """The rotation from the solver's basis at a vertex to ours.
 
     Both measure scaled angles round the vertex; the solver's angle 0 is along one of the outgoing edges, recognised
@@ -67,7 +73,10 @@ def _turn_between_bases(surface: MeshSurface, vertex: int, basis_x: np.ndarray, 
     position = surface.vertices.numpy()  # type: ignore[union-attr]
     for slot in slots:
         corner = int(tables.fan_corner[slot])
-        edges = [(corner - corner % 3 + (corner + 1) % 3, 0.0), (corner - corner % 3 + (corner + 2) % 3, tables.angle[corner])]
+        edges = [
+            (corner - corner % 3 + (corner + 1) % 3, 0.0),
+            (corner - corner % 3 + (corner + 2) % 3, tables.angle[corner]),
+        ]
         for end, inside in edges:
             edge = position[tables.tail[end]] - position[vertex]
             edge = edge - (edge @ normal) * normal

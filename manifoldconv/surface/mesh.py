@@ -90,7 +90,9 @@ class Connectivity:
             return 0
         tail, head = self.tail[boundary], self.head[boundary]
         vertices, local = np.unique(np.concatenate([tail, head]), return_inverse=True)
-        graph = coo_array((np.ones(len(tail)), (local[: len(tail)], local[len(tail) :])), shape=(len(vertices),) * 2)
+        graph = coo_array(
+            (np.ones(len(tail)), (local[: len(tail)], local[len(tail) :])), shape=(len(vertices),) * 2
+        )
         return int(connected_components(graph, directed=False)[0])
 
     @property
@@ -101,7 +103,9 @@ class Connectivity:
         return (2 * self.n_components - self.euler_characteristic - self.n_boundary_loops) // 2
 
 
-def build_connectivity(faces: NDArray[np.int64], n_vertices: int, describe: Describe | None = None) -> Connectivity:
+def build_connectivity(
+    faces: NDArray[np.int64], n_vertices: int, describe: Describe | None = None
+) -> Connectivity:
     """Validate faces `(F, 3)` and find the twin of every half-edge.
 
     Raises `GeometryError` for indices out of range, a face that names a vertex twice, an edge of more than two

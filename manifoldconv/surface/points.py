@@ -56,11 +56,15 @@ class SurfacePoint:
 
     def reshape(self, *shape: int) -> SurfacePoint:
         """The same points with other batch axes."""
-        return SurfacePoint(self.face.reshape(shape), self.barycentric.reshape(*shape, 3), self.vertex.reshape(shape))
+        return SurfacePoint(
+            self.face.reshape(shape), self.barycentric.reshape(*shape, 3), self.vertex.reshape(shape)
+        )
 
     def expand(self, *shape: int) -> SurfacePoint:
         """Broadcast the batch axes."""
-        return SurfacePoint(self.face.expand(shape), self.barycentric.expand(*shape, 3), self.vertex.expand(shape))
+        return SurfacePoint(
+            self.face.expand(shape), self.barycentric.expand(*shape, 3), self.vertex.expand(shape)
+        )
 
     @staticmethod
     def stack(points: Sequence[SurfacePoint]) -> SurfacePoint:
