@@ -379,7 +379,8 @@ def _face_number(face: int) -> str:
 
 
 def _check_vertices(vertices: Any) -> Tensor:
-    tensor = torch.as_tensor(vertices).detach().to(device="cpu", dtype=torch.float64)
+    # From the value itself: lists of Python numbers would first be rounded to torch's default dtype.
+    tensor = torch.as_tensor(vertices, dtype=torch.float64).detach().cpu()
     if tensor.ndim != 2 or tensor.shape[1] != 3:
         raise GeometryError(f"vertices must have shape (V, 3); got {tuple(tensor.shape)}")
     broken = torch.nonzero(~torch.isfinite(tensor).all(dim=1))[:, 0]
