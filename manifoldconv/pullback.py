@@ -19,7 +19,7 @@ from manifoldconv.errors import AccuracyWarning, GeometryError, float64
 from manifoldconv.frames import FrameField
 from manifoldconv.groups import StructureGroup
 from manifoldconv.manifolds.base import Manifold
-from manifoldconv.ops import SparseOperator, operators
+from manifoldconv.ops import SparseOperator, TypedOperator, operators, typed_operator
 from manifoldconv.ops.small import back_and_forth
 from manifoldconv.quadrature import TangentRule
 from manifoldconv.sampling import Sites
@@ -165,12 +165,27 @@ class Pullback:
         """`(P, Q)` how much of each node lies on the manifold: 1 inside, 0 outside."""
         return self.weight.sum(dim=-1)
 
-    def operator(self, kernel: Kernel) -> SparseOperator:
-        """The correlation with a kernel, collapsed to one value for each (site, neighbour) pair.
+    def operator(self, kernel: Kernel) -> SparseOperator | TypedOperator:
+        """The correlation with a kernel, collapsed to one value (or block) for each (site, neighbour) pair.
 
         Nothing is checked: the kernel may be one that `correlate` would refuse.
         """
+        if kernel.rep_in is not None:
+            return typed_operator(kernel, [self])
         return operators([kernel], [self])[0]
+
+    def split(self, rows: int) -> Iterator[Pullback]:
+        """Blocks of at most so many successive sites."""
+        for start in range(0, len(self), rows):
+            part = slice(start, start + rows)
+            gauge = None if self.gauge is None else self.gauge[part]
+            yield replace(
+                self,
+                index=self.index[part],
+                weight=self.weight[part],
+                transport=self.transport[part],
+                gauge=gauge,
+            )
 
     def change_gauge(self, g: Tensor) -> Pullback:
         """The same physical nodes and values, written in other frames: u' = g[p] u at each site.

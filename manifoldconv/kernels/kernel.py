@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -12,6 +12,9 @@ from torch import Tensor
 from manifoldconv.errors import float64
 from manifoldconv.orthogonal import describe_element
 from manifoldconv.quadrature import TangentRule
+
+if TYPE_CHECKING:
+    from manifoldconv.representations import Representation
 
 VANISHING_INTEGRAL = 1e-6
 """|∫k| over ∫|k| below which a kernel is not divided by its integral: that would only magnify rounding."""
@@ -33,6 +36,8 @@ class Kernel:
         dimension: d, or None where the function takes any.
         normalise: whether `weights` divides k by its own integral over the rule.
         extent: a radius beyond which |k| stays under 1e-6 of its largest value; None where unknown.
+        rep_in, rep_out: the field types between which the kernel maps, with values `(..., C_out, C_in)`; None
+            for a scalar kernel, with values `(...,)`.
 
     >>> square = Kernel.from_function(lambda v: v[..., 0] ** 2, name="x²", band_limit=2)
     >>> square(torch.tensor([[3.0, 1.0]]))
@@ -45,6 +50,8 @@ class Kernel:
     dimension: int | None = None
     normalise: bool = False
     extent: float | None = None
+    rep_in: Representation | None = None
+    rep_out: Representation | None = None
 
     @classmethod
     def from_function(

@@ -8,43 +8,85 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from manifoldconv.ops.collapse import collapse, join_rows
+from manifoldconv.ops.collapse import accumulate, accumulate_typed, pattern
 from manifoldconv.ops.sparse import SparseOperator
+from manifoldconv.ops.typed import TypedOperator
 
 if TYPE_CHECKING:
     from manifoldconv.kernels.kernel import Kernel
     from manifoldconv.pullback import Pullback
 
+# Numbers held at a time in the representations of transports.
+NUMBERS_AT_A_TIME = 8_000_000
+
 
 def operators(kernels: Sequence[Kernel], blocks: Iterable[Pullback]) -> tuple[SparseOperator, ...]:
-    """The correlations with several kernels, each collapsed to one value for each (site, neighbour) pair.
+    """The correlations with several scalar kernels, each collapsed to one value for each (site, neighbour) pair.
 
     One pass over the blocks of a pullback (`Pullback.blocks`), which need not be held at the same time. The operators
     share their sparsity. Nothing is checked: kernels may be inadmissible.
     """
     return operators_from_factors(
-        (block, torch.stack([kernel_factors(kernel, block).detach() for kernel in kernels]))
-        for block in blocks
+        (block, torch.stack([kernel_factors(kernel, block).detach() for kernel in kernels])) for block in blocks
     )
 
 
 def operators_from_factors(blocks: Iterable[tuple[Pullback, Tensor]]) -> tuple[SparseOperator, ...]:
     """The same from the factors `(B, P, Q)` or `(B, 1, Q)` that multiply the nodes of each block."""
-    parts, n_sources = [], 0
+    lengths, columns, values, n_sources = [], [], [], 0
     for block, factors in blocks:
         n_sources = block.n_sources
-        parts.append(collapse(block.index.cpu(), block.weight.cpu(), factors.cpu(), n_sources))
-    if not parts:
+        shared = pattern(block.index.cpu(), block.weight.cpu(), n_sources)
+        lengths.append(shared.lengths)
+        columns.append(shared.columns)
+        values.append(accumulate(shared, block.weight.cpu(), factors.cpu()))
+    if not lengths:
         raise ValueError("there are no blocks to build an operator from")
-    return join_rows(parts, n_sources)
+    row_start, column, joined = _row_start(lengths), torch.cat(columns), torch.cat(values, dim=1)
+    return tuple(SparseOperator(row_start, column, kernel, n_sources) for kernel in joined)
+
+
+def typed_operator(kernel: Kernel, blocks: Iterable[Pullback]) -> TypedOperator:
+    """The correlation with a kernel between field types (`kernel.rep_in`, `kernel.rep_out`), collapsed likewise.
+
+        blocks[p, i] = Σ_{q, s: index[p, q, s] = i} w_q weight[p, q, s] k(v_q) ρ_in(transport[p, q, s])
+    """
+    lengths, columns, values, n_sources = [], [], [], 0
+    for whole in blocks:
+        n_sources = whole.n_sources
+        per_row = whole.index[0].numel() * kernel.rep_in.size**2
+        for block in whole.split(max(1, NUMBERS_AT_A_TIME // per_row)):
+            shared = pattern(block.index.cpu(), block.weight.cpu(), n_sources)
+            carried = kernel.rep_in.matrix(block.transport.cpu())
+            factors = kernel_factors(kernel, block).detach().cpu()
+            lengths.append(shared.lengths)
+            columns.append(shared.columns)
+            values.append(accumulate_typed(shared, block.weight.cpu(), carried, factors))
+    if not lengths:
+        raise ValueError("there are no blocks to build an operator from")
+    return TypedOperator.from_blocks(_row_start(lengths), torch.cat(columns), torch.cat(values), n_sources)
 
 
 def kernel_factors(kernel: Kernel, pull: Pullback) -> Tensor:
-    """w_q k(v_q), normalised and scaled as kernel and boundary policy ask: `(P, Q)`, or `(1, Q)` if all sites agree."""
+    """w_q k(v_q), normalised and scaled as kernel and boundary policy ask.
+
+    `(P, Q)`, or `(1, Q)` where all sites agree; for kernels between field types `(P, Q, C_out, C_in)` likewise.
+    """
     factors = kernel.weights(pull.rule, None if pull.gauge is None else pull.nodes)
-    factors = factors[None] if factors.ndim == 1 else factors
+    typed = kernel.rep_in is not None
+    if factors.ndim == (3 if typed else 1):
+        factors = factors[None]
     if pull.boundary == "renormalise":
-        inside = (factors.abs() * pull.coverage).sum(dim=-1, keepdim=True)
-        whole = factors.abs().sum(dim=-1, keepdim=True)
-        factors = factors * torch.where(inside > 0, whole / torch.where(inside > 0, inside, 1.0), 0.0)
+        size = torch.linalg.matrix_norm(factors) if typed else factors.abs()
+        inside = (size * pull.coverage).sum(dim=-1, keepdim=True)
+        whole = size.sum(dim=-1, keepdim=True)
+        scale = torch.where(inside > 0, whole / torch.where(inside > 0, inside, 1.0), 0.0)
+        factors = factors * (scale[..., None, None] if typed else scale)
     return factors
+
+
+def _row_start(lengths: Sequence[Tensor]) -> Tensor:
+    every = torch.cat(list(lengths))
+    row_start = torch.zeros(len(every) + 1, dtype=torch.int64)
+    torch.cumsum(every, 0, out=row_start[1:])
+    return row_start

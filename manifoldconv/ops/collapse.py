@@ -1,55 +1,73 @@
-"""Collapsing a pullback: Σ over nodes and stencils that read the same site become one value of a sparse operator."""
+"""Collapsing a pullback: what all nodes and stencils read at one site becomes one value of a sparse operator.
+
+First the pattern, which kernels share: the distinct sites that each row reads, and the place of every stencil entry among
+them (`pattern`). Then, for each kernel, sums into these places (`accumulate`, `accumulate_typed`), in the order of
+nodes and stencils, so that the result does not depend on the number of threads.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numba
 import numpy as np
 import torch
 from torch import Tensor
 
-from manifoldconv.ops.sparse import SparseOperator
+
+@dataclass(frozen=True, eq=False)
+class Pattern:
+    """The sparsity of P rows.
+
+    Attributes:
+        lengths: `(P,)` int64, distinct columns of each row.
+        columns: `(nnz,)` int64, sorted within each row.
+        place: `(P, Q, S)` int64, where in `columns` an entry of the stencil goes; -1 for entries of weight 0.
+    """
+
+    lengths: Tensor
+    columns: Tensor
+    place: Tensor
 
 
-def collapse(index: Tensor, weight: Tensor, factors: Tensor, n_columns: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Compressed rows of A_b[p, i] = Σ_{q, s: index[p, q, s] = i} factors[b, p, q] weight[p, q, s], b < B.
+def pattern(index: Tensor, weight: Tensor, n_columns: int) -> Pattern:
+    """The pattern of a stencil: index `(P, Q, S)` int64 below `n_columns`, weight `(P, Q, S)` float64."""
+    rows = len(index)
+    sites = np.ascontiguousarray(index.numpy()).reshape(rows, -1)
+    weights = np.ascontiguousarray(weight.detach().numpy()).reshape(rows, -1)
+    threads = numba.get_num_threads()
+    lengths = _row_lengths(sites, weights, n_columns, threads)
+    start = np.concatenate([[0], np.cumsum(lengths)])
+    columns, place = _places(sites, weights, n_columns, start, threads)
+    return Pattern(torch.from_numpy(lengths), torch.from_numpy(columns), torch.from_numpy(place).reshape(index.shape))
+
+
+def accumulate(shared: Pattern, weight: Tensor, factors: Tensor) -> Tensor:
+    """Values `(B, nnz)`: Σ over the entries at each place of factors[b, p, q] weight[p, q, s].
 
     Args:
-        index: `(P, Q, S)` int64 below `n_columns`.
-        weight: `(P, Q, S)` float64; entries of weight 0 are left out.
-        factors: `(B, P, Q)` or `(B, 1, Q)` float64.
-
-    Returns:
-        row lengths `(P,)`, columns `(nnz,)` sorted in each row, values `(B, nnz)`.
+        weight: `(P, Q, S)` float64.
+        factors: `(B, P, Q)`, or `(B, 1, Q)` where all rows agree, float64.
     """
-    rows = len(index)
-    flat_index = index.reshape(rows, -1).numpy()
-    flat_weight = np.ascontiguousarray(weight.detach().numpy())
     kernel = np.ascontiguousarray(factors.detach().numpy())
-    threads = numba.get_num_threads()
-    lengths = _row_lengths(flat_index, flat_weight.reshape(rows, -1), n_columns, threads)
-    start = np.concatenate([[0], np.cumsum(lengths)])
-    columns = np.empty(start[-1], dtype=np.int64)
-    values = np.zeros((len(kernel), start[-1]))
-    _fill(index.numpy(), flat_weight, kernel, n_columns, threads, start, columns, values)
-    return torch.from_numpy(lengths), torch.from_numpy(columns), torch.from_numpy(values)
+    values = np.zeros((len(kernel), len(shared.columns)))
+    _accumulate(shared.place.numpy(), np.ascontiguousarray(weight.detach().numpy()), kernel, values)
+    return torch.from_numpy(values)
 
 
-def join_rows(
-    parts: Sequence[tuple[Tensor, Tensor, Tensor]], n_columns: int, dtype: torch.dtype = torch.float64
-) -> tuple[SparseOperator, ...]:
-    """The operators, one a kernel, from the rows that `collapse` gave for successive blocks of sites."""
-    lengths = torch.cat([part[0] for part in parts])
-    row_start = torch.zeros(len(lengths) + 1, dtype=torch.int64)
-    torch.cumsum(lengths, 0, out=row_start[1:])
-    columns = torch.cat([part[1] for part in parts])
-    return tuple(
-        SparseOperator(
-            row_start, columns, torch.cat([part[2][kernel] for part in parts]).to(dtype), n_columns
-        )
-        for kernel in range(len(parts[0][2]))
-    )
+def accumulate_typed(shared: Pattern, weight: Tensor, carried: Tensor, factors: Tensor) -> Tensor:
+    """Blocks `(nnz, C_out, C_in)`: Σ over the entries at each place of weight · factors[p, q] @ carried[p, q, s].
+
+    Args:
+        weight: `(P, Q, S)` float64.
+        carried: `(P, Q, S, C_in, C_in)` float64, the representation of the transport.
+        factors: `(P, Q, C_out, C_in)`, or `(1, Q, C_out, C_in)` where all rows agree, float64.
+    """
+    kernel = np.ascontiguousarray(factors.detach().numpy())
+    values = np.zeros((len(shared.columns), *kernel.shape[2:]))
+    weights = np.ascontiguousarray(weight.detach().numpy())
+    _accumulate_typed(shared.place.numpy(), weights, np.ascontiguousarray(carried.detach().numpy()), kernel, values)
+    return torch.from_numpy(values)
 
 
 @numba.njit(cache=True, parallel=True)
@@ -71,28 +89,60 @@ def _row_lengths(index, weight, n_columns, threads):  # type: ignore[no-untyped-
 
 
 @numba.njit(cache=True, parallel=True)
-def _fill(index, weight, factors, n_columns, threads, start, columns, values):  # type: ignore[no-untyped-def]
-    """Write the sorted columns of each row, and add up the values in the order of nodes and stencils."""
-    rows, nodes, width = index.shape
-    shared = factors.shape[1] == 1
+def _places(index, weight, n_columns, start, threads):  # type: ignore[no-untyped-def]
+    """The sorted columns of each row, and the place of every entry among them."""
+    rows = len(index)
+    columns = np.empty(start[-1], dtype=np.int64)
+    place = np.full(index.shape, -1, dtype=np.int64)
     for thread in numba.prange(threads):
-        place = np.full(n_columns, -1, dtype=np.int64)
+        known = np.full(n_columns, -1, dtype=np.int64)
         for row in range(thread * rows // threads, (thread + 1) * rows // threads):
             first = start[row]
             count = 0
-            for q in range(nodes):
-                for s in range(width):
-                    column = index[row, q, s]
-                    if weight[row, q, s] != 0.0 and place[column] < first:
-                        place[column] = first
-                        columns[first + count] = column
-                        count += 1
+            for j in range(index.shape[1]):
+                column = index[row, j]
+                if weight[row, j] != 0.0 and known[column] < first:
+                    known[column] = first
+                    columns[first + count] = column
+                    count += 1
             columns[first : first + count].sort()
             for j in range(first, first + count):
-                place[columns[j]] = j
-            for q in range(nodes):
-                for s in range(width):
-                    if weight[row, q, s] != 0.0:
-                        j = place[index[row, q, s]]
-                        for b in range(len(factors)):
-                            values[b, j] += factors[b, 0 if shared else row, q] * weight[row, q, s]
+                known[columns[j]] = j
+            for j in range(index.shape[1]):
+                if weight[row, j] != 0.0:
+                    place[row, j] = known[index[row, j]]
+    return columns, place
+
+
+@numba.njit(cache=True, parallel=True)
+def _accumulate(place, weight, factors, values):  # type: ignore[no-untyped-def]
+    rows, nodes, width = place.shape
+    step = 0 if factors.shape[1] == 1 else 1
+    for row in numba.prange(rows):  # rows write to places of their own
+        own = np.int64(row) * step
+        for q in range(nodes):
+            for s in range(width):
+                j = place[row, q, s]
+                if j >= 0:
+                    for b in range(len(factors)):
+                        values[b, j] += factors[b, own, q] * weight[row, q, s]
+
+
+@numba.njit(cache=True, parallel=True)
+def _accumulate_typed(place, weight, carried, factors, values):  # type: ignore[no-untyped-def]
+    rows, nodes, width = place.shape
+    step = 0 if len(factors) == 1 else 1
+    size_out, size_in = factors.shape[2], factors.shape[3]
+    for row in numba.prange(rows):
+        own = np.int64(row) * step
+        for q in range(nodes):
+            for s in range(width):
+                j = place[row, q, s]
+                if j < 0:
+                    continue
+                for a in range(size_out):
+                    for b in range(size_in):
+                        total = 0.0
+                        for c in range(size_in):
+                            total += factors[own, q, a, c] * carried[row, q, s, c, b]
+                        values[j, a, b] += weight[row, q, s] * total
