@@ -71,6 +71,8 @@ class Manifold(ABC):
 
     dim: int
     has_boundary: bool = False
+    point_size: int | None = None
+    """D, where points are tensors `(..., D)`; None where they are something else."""
 
     @abstractmethod
     def frame(self, x: Any) -> Tensor:
@@ -103,6 +105,21 @@ class Manifold(ABC):
     def exp(self, x: Any, v: Tensor) -> Any:
         """exp_x(v): the end of `geodesic(x, v)`."""
         return self.geodesic(x, v).end
+
+    def exp_jacobian(self, x: Any, v: Tensor) -> Tensor:
+        """`(...,)`: det d(exp_x)_v, by which the manifold's own measure differs from that of the tangent space.
+
+            ∫_M f dvol = ∫_{T_xM} f(exp_x v) J(x, v) dμ(v),    J = det d(exp_x)_v
+
+        over a part of T_xM on which exp_x is injective. The determinant is between orthonormal frames, that at
+        the end carried along the geodesic; it is 1 at v = 0 and changes its sign at the first conjugate point.
+
+        Raises `GeometryError` where the manifold knows no formula for it.
+        """
+        raise GeometryError(
+            f"the Jacobian of exp is not known for {self!r}; use the measure of the tangent space, or override "
+            "exp_jacobian(x, v)"
+        )
 
     def transport_between(self, x: Any, y: Any) -> Tensor:
         """`(..., d, d)`: parallel transport from x to y along the shortest geodesic, in the frames at x and y."""

@@ -37,6 +37,7 @@ class Euclidean(Manifold):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dim", whole("n", self.n, 1))
+        object.__setattr__(self, "point_size", self.dim)
 
     def frame(self, x: Tensor) -> Tensor:
         """The standard basis at every point: `(..., n, n)`."""
@@ -58,6 +59,10 @@ class Euclidean(Manifold):
     def distance_between_points(self, x: Tensor, y: Tensor) -> Tensor:
         """|y - x|: `(...,)`."""
         return torch.linalg.vector_norm(self.log(x, y), dim=-1)
+
+    def exp_jacobian(self, x: Tensor, v: Tensor) -> Tensor:
+        """1: `(...,)`."""
+        return torch.ones_like(self.exp(x, v)[..., 0])
 
     def holonomy_group(self, *, doubled: bool = False) -> StructureGroup:
         """The trivial group; there is no boundary to double along."""

@@ -54,6 +54,7 @@ class FlatQuotient(Manifold):
         object.__setattr__(self, "length", positive("the length in x", self.length))
         object.__setattr__(self, "height", positive("the length in y", self.height))
         object.__setattr__(self, "has_boundary", not self.glued)
+        object.__setattr__(self, "point_size", 2)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.length:g}, {self.height:g})"
@@ -103,6 +104,11 @@ class FlatQuotient(Manifold):
     def reframe(self, x: Tensor, y: Tensor) -> Tensor:
         """diag(1, ±1): the linear part of the group's element that takes the writing x to the writing y."""
         return _mirror(self._nearest_image(x, y)[1])
+
+    def exp_jacobian(self, x: Tensor, v: Tensor) -> Tensor:
+        """1: `(...,)`. Transport over a glide mirrors the frame at the end, and the determinant with it."""
+        x, v = torch.broadcast_tensors(self._points("x", x), float64("v", v, (2,)))
+        return torch.ones_like(v[..., 0])
 
     def holonomy_group(self, *, doubled: bool = False) -> StructureGroup:
         """The reflection diag(1, -1) where there is a glide, or where a strip is doubled; else trivial."""

@@ -60,6 +60,7 @@ class Sphere(Manifold):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dim", whole("n", self.n, 1))
+        object.__setattr__(self, "point_size", self.dim + 1)
         object.__setattr__(self, "radius", positive("radius", self.radius))
 
     def frame(self, x: Tensor) -> Tensor:
@@ -113,6 +114,19 @@ class Sphere(Manifold):
     def distance_between_points(self, x: Tensor, y: Tensor) -> Tensor:
         """The length of the chord, |y - x|: `(...,)`."""
         return self.radius * torch.linalg.vector_norm(self._unit("y", y) - self._unit("x", x), dim=-1)
+
+    def exp_jacobian(self, x: Tensor, v: Tensor) -> Tensor:
+        """(sin(r) / r)^(n - 1) with r = |v| / radius: `(...,)`.
+
+        >>> import math, torch
+        >>> x, v = torch.tensor([0.0, 0.0, 1.0]), torch.tensor([math.pi / 2, 0.0])
+        >>> round(float(Sphere().exp_jacobian(x, v)) * math.pi / 2, 6)
+        1.0
+        """
+        start, velocity = self._unit("x", x), float64("v", v, (self.n,)) / self.radius
+        square = velocity.square().sum(-1)
+        density = _sinc_root(square) ** (self.n - 1)
+        return density.expand(torch.broadcast_shapes(start.shape[:-1], square.shape))
 
     def holonomy_group(self, *, doubled: bool = False) -> StructureGroup:
         """SO(n); the trivial group on the circle. There is no boundary to double along."""
