@@ -1,6 +1,7 @@
 """Correlation of a field with a kernel on the tangent spaces: the readable reference, and the collapsed form.
 
-(k ⋆ f)(p) = ∫_{T_pM} k(v) f(exp_p v) dμ(v) ≈ Σ_q w_q k(v_q) Σ_s weight[p, q, s] f[index[p, q, s]]
+    (k ⋆ f)(p) = ∫_{T_pM} k(v) f(exp_p v) dμ(v)
+              ≈ Σ_q w_q k(v_q) Σ_s weight[p, q, s] ρ_in(transport[p, q, s]) f[index[p, q, s]]
 """
 
 from __future__ import annotations
@@ -12,13 +13,11 @@ from torch import Tensor
 
 from manifoldconv.kernels.constraint import require_admissible
 from manifoldconv.kernels.kernel import Kernel
-from manifoldconv.ops import SparseOperator, kernel_factors, operators_from_factors
+from manifoldconv.kernel_gradient import correlate_with_kernel_gradient
+from manifoldconv.ops import kernel_factors
 from manifoldconv.pullback import Pullback
 
 Method = Literal["sparse", "reference"]
-
-# Samples f(exp_p v_q) held at a time where the gradient of a kernel asks for them.
-SAMPLES_AT_A_TIME = 4_000_000
 
 
 def correlate(
@@ -27,19 +26,22 @@ def correlate(
     """The cross-correlation k ⋆ f, as in every CNN library: the kernel is not flipped (see `convolve`).
 
     Args:
-        field: `(..., N, C)` scalar fields, floating; the answer has its dtype and device.
-        kernel: a function on the tangent space, k(v) per unit of its measure.
+        field: floating; the answer has its dtype and device. `(..., N, C)`: C scalar fields, or for a kernel between
+            field types one field of type `kernel.rep_in` with C channels, in the frames of the pullback.
+        kernel: a function on the tangent space, k(v) per unit of its measure; scalar, or with values
+            `(C_out, C_in)` that map `kernel.rep_in` to `kernel.rep_out`.
         pull: built for the sites that carry the field.
         gauge_dependent: go on with a kernel that the holonomy group does not admit; the answer then depends on frames
             and paths that nobody chose.
         method: "sparse": one sparse product (`Pullback.operator`). "reference": the formula, loop by loop.
 
     Returns:
-        `(..., P, C)`; 0 at sites without any node on the manifold. Differentiable in the field and in the
-        parameters of the kernel.
+        `(..., P, C)`, or `(..., P, C_out)`; 0 at sites without any node on the manifold. Differentiable in the field
+        and in the parameters of the kernel.
 
     Raises:
-        HolonomyError: for a kernel that is not invariant under `pull.group`.
+        HolonomyError: for a kernel that is not invariant under `pull.group`: k(h v) = k(v), or between field types
+            k(h v) = ρ_out(h) k(v) ρ_in(h)⁻¹, for every h in it.
         ValueError: for a field that does not fit the sites.
 
     >>> import manifoldconv as mc
@@ -53,7 +55,7 @@ def correlate(
     """
     if not gauge_dependent:
         check_admissible(kernel, pull)
-    _check_field(field, pull)
+    _check_field(field, kernel, pull)
     if method == "reference":
         return correlate_reference(field, kernel, pull)
     if method != "sparse":
@@ -61,12 +63,7 @@ def correlate(
     factors = kernel_factors(kernel, pull)
     if not factors.requires_grad:
         return pull.operator(kernel)(field)
-    columns = field.movedim(-2, 0).flatten(1)
-    (plain,) = operators_from_factors([(pull, factors[None])])
-    out = _CorrelateWithKernelGradient.apply(
-        columns, factors, pull, plain.to(device=field.device, dtype=field.dtype)
-    )
-    return out.reshape(len(pull), *field.shape[:-2], field.shape[-1]).movedim(0, -2)
+    return correlate_with_kernel_gradient(field, factors, kernel, pull)
 
 
 def convolve(
@@ -82,18 +79,24 @@ def convolve(
 def correlate_reference(field: Tensor, kernel: Kernel, pull: Pullback) -> Tensor:
     """The formula, loop by loop: slow, and what every other form is compared with."""
     nodes = pull.nodes
+    typed = kernel.rep_in is not None
     out = []
     for p in range(len(pull)):
         wk = kernel.weights(pull.rule, nodes if nodes.ndim == 2 else nodes[p])
         if pull.boundary == "renormalise":
-            inside = (wk.abs() * pull.coverage[p]).sum()
-            wk = wk * (wk.abs().sum() / inside if inside > 0 else 0.0)
-        total = torch.zeros(*field.shape[:-2], field.shape[-1], dtype=field.dtype)
+            size = torch.linalg.matrix_norm(wk) if typed else wk.abs()
+            inside = (size * pull.coverage[p]).sum()
+            wk = wk * (size.sum() / inside if inside > 0 else 0.0)
+        total: Tensor | float = 0.0
         for q in range(len(wk)):
-            value = torch.zeros_like(total)
+            value = torch.zeros(*field.shape[:-2], field.shape[-1], dtype=field.dtype)
             for s in range(pull.index.shape[-1]):
-                value = value + pull.weight[p, q, s].to(field.dtype) * field[..., pull.index[p, q, s], :]
-            total = total + wk[q].to(field.dtype) * value
+                read = field[..., pull.index[p, q, s], :]
+                if kernel.rep_in is not None:
+                    read = read @ kernel.rep_in.matrix(pull.transport[p, q, s]).to(field.dtype).mT
+                value = value + pull.weight[p, q, s].to(field.dtype) * read
+            factor = wk[q].to(field.dtype)
+            total = total + (value @ factor.mT if typed else factor * value)
         out.append(total)
     return torch.stack(out, dim=-2)
 
@@ -104,42 +107,16 @@ def check_admissible(kernel: Kernel, pull: Pullback) -> None:
         require_admissible(kernel, pull.group, pull.rule)
 
 
-def _check_field(field: Any, pull: Pullback) -> None:
+def _check_field(field: Any, kernel: Kernel, pull: Pullback) -> None:
     if not isinstance(field, Tensor) or not field.is_floating_point():
         raise ValueError(
             f"the field must be a floating-point tensor; got {getattr(field, 'dtype', type(field).__name__)}"
         )
-    if field.ndim < 2 or field.shape[-2] != pull.n_sources:
+    channels = "channels" if kernel.rep_in is None else str(kernel.rep_in.size)
+    fits = field.ndim >= 2 and field.shape[-2] == pull.n_sources
+    if not fits or (kernel.rep_in is not None and field.shape[-1] != kernel.rep_in.size):
+        kind = "" if kernel.rep_in is None else f" of a field of type {kernel.rep_in}"
         raise ValueError(
-            f"the field must have shape (..., {pull.n_sources}, channels) for the {pull.n_sources} sites of the pullback; "
-            f"got {tuple(field.shape)}"
+            f"the field must have shape (..., {pull.n_sources}, {channels}) for the {pull.n_sources} sites of the "
+            f"pullback and the channels{kind}; got {tuple(field.shape)}"
         )
-
-
-class _CorrelateWithKernelGradient(torch.autograd.Function):
-    """The sparse product, with the gradient of the kernel's factors as well; nothing of size P x Q x C is kept."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, field: Tensor, factors: Tensor, pull: Pullback, collapsed: SparseOperator
-    ) -> Tensor:
-        ctx.save_for_backward(field, factors)
-        ctx.pull, ctx.collapsed = pull, collapsed
-        return collapsed(field)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        field, factors = ctx.saved_tensors
-        pull = ctx.pull
-        rows = max(1, SAMPLES_AT_A_TIME // (pull.index[0].numel() * field.shape[1]))
-        per_site = []
-        for start in range(0, len(pull), rows):
-            chosen = slice(start, start + rows)
-            weight = pull.weight[chosen].to(field.dtype)
-            samples = (weight[..., None] * field[pull.index[chosen]]).sum(dim=2)
-            per_site.append(torch.einsum("pc,pqc->pq", grad[chosen], samples))
-        grad_factors = torch.cat(per_site).to(factors.dtype)
-        if len(factors) == 1:
-            grad_factors = grad_factors.sum(dim=0, keepdim=True)
-        return ctx.collapsed.transposed(grad), grad_factors, None, None
