@@ -21,6 +21,8 @@ import numpy as np
 AT_VERTEX = 1e-10
 # What is left of a ray's length, as a fraction of an edge, below which the ray has arrived.
 ARRIVED = 1e-12
+# A ray that starts on an edge at a smaller angle (radians) to it runs along it, whatever the rounding of its direction.
+ALONG_EDGE = 1e-12
 MAX_CROSSINGS = 10_000_000
 
 COMPLETE, AT_BOUNDARY, TOO_LONG = 0, 1, 2
@@ -149,18 +151,20 @@ def first_exit(tables, face, b1, b2, dx, dy):  # type: ignore[no-untyped-def]
     """Where a ray from inside a face leaves it: half-edge, fraction along it, distance (chart of half-edge 3 f)."""
     length, ax, ay = tables.chart[3 * face, 0], tables.chart[3 * face, 1], tables.chart[3 * face, 2]
     px, py = b1 * length + b2 * ax, b2 * ay
-    k0 = -dx * py + dy * px  # cross(d, corner - p), ≤ 0 where the corner is on the right
-    k1 = -dx * py - dy * (length - px)
-    k2 = dx * (ay - py) - dy * (ax - px)
-    exit0, exit1, exit2 = min(-k0, k1), min(-k1, k2), min(-k2, k0)
-    if exit0 >= exit1 and exit0 >= exit2:
-        edge, right, left, cx, cy, ex, ey = 0, k0, k1, -px, -py, length, 0.0
-    elif exit1 >= exit2:
-        edge, right, left, cx, cy, ex, ey = 1, k1, k2, length - px, -py, ax - length, ay
-    else:
-        edge, right, left, cx, cy, ex, ey = 2, k2, k0, ax - px, ay - py, -ax, -ay
-    span = left - right  # cross(d, e) > 0
-    return 3 * face + edge, -right / span, (cx * ey - cy * ex) / span, px, py
+    corner_x, corner_y = (0.0, length, ax), (0.0, 0.0, ay)
+    best, edge, fraction = np.inf, 0, 0.0
+    for i in range(3):
+        cx, cy = corner_x[i], corner_y[i]
+        ex, ey = corner_x[(i + 1) % 3] - cx, corner_y[(i + 1) % 3] - cy
+        outwards = dx * ey - dy * ex
+        if outwards <= ALONG_EDGE * math.sqrt(ex * ex + ey * ey):
+            continue
+        distance = max(ex * (py - cy) - ey * (px - cx), 0.0) / outwards
+        if distance < best:
+            # From the position, not from a ratio of cross products: along an edge those are 0 / 0.
+            along = (px + distance * dx - cx) * ex + (py + distance * dy - cy) * ey
+            best, edge, fraction = distance, i, along / (ex * ex + ey * ey)
+    return 3 * face + edge, fraction, best, px, py
 
 
 @numba.njit(cache=True)

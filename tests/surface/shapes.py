@@ -235,7 +235,7 @@ def random_vectors(count: int, longest: float, seed: int = 0) -> Tensor:
     return torch.from_numpy(length * np.stack([np.cos(angle), np.sin(angle)], axis=1))
 
 
-def at_angles(angle: Tensor | Floats, length: float | Tensor = 1.0) -> Tensor:
+def at_angles(angle: float | Tensor | Floats, length: float | Tensor = 1.0) -> Tensor:
     """Vectors of the given angles and lengths, `(..., 2)`."""
     theta = torch.as_tensor(angle, dtype=torch.float64)
     return torch.as_tensor(length, dtype=torch.float64)[..., None] * torch.stack(
