@@ -99,8 +99,9 @@ def respond(
     preset.check_boundary(boundary)
     if signal.kind == "vector" and not preset.linear:
         raise HolonomyError(
-            f"{preset.name} does not act on tangent vectors: its kernels change when the frame turns; take an "
-            "isotropic one: smooth, sharpen, gaussian, ring, laplacian-of-gaussian, difference-of-gaussians"
+            f"{preset.name} does not act on tangent vectors: its kernels change when the frame turns; take "
+            "an isotropic one (smooth, sharpen, gaussian, ring, laplacian-of-gaussian, "
+            "difference-of-gaussians)"
         )
     rule = choose_rule(surface.mean_edge_length, preset, settings, n_radial, n_angular)
     made = preset.kernels(settings, rule)
