@@ -37,7 +37,8 @@ class Fans:
 def build_fans(mesh: Connectivity, describe: Describe | None = None) -> Fans:
     """Order the corners round every vertex.
 
-    The vertex takes the orientation of its component where that is orientable, else that of its first face.
+    The vertex takes the orientation of its component where that is orientable, else that of its first face
+    (until edge lengths are known, see `intrinsic.build_tables`).
     Raises `GeometryError` where the faces of a vertex form more than one fan (a pinched vertex).
     """
     counts = np.bincount(mesh.tail, minlength=mesh.n_vertices)

@@ -130,6 +130,9 @@ def build_tables(mesh: Connectivity, fans: Fans, chart: Floats) -> Tables:
     """Angles, fans turned to their reference edges, frames: all that tracing needs."""
     angle = np.arctan2(chart[:, 2], chart[:, 1])
     corner, sense = _turn_to_reference(fans.start, fans.corner, fans.sense, fans.open, chart[:, 0], TIE)
+    twisted = np.zeros(mesh.n_vertices, dtype=np.bool_)
+    twisted[mesh.tail] = ~mesh.component_orientable[np.repeat(mesh.face_component, 3)]
+    _choose_orientation(fans.start, corner, sense, twisted, chart[:, 0], TIE)
     fan_angle, total = _accumulate(fans.start, corner, angle)
     slot = np.empty(len(corner), dtype=np.int64)
     slot[corner] = np.arange(len(corner))
@@ -212,6 +215,31 @@ def _turn_to_reference(start, corner, sense, is_open, length, tie):  # type: ign
             new_corner[first + k] = corner[first + (best + k) % count]
             new_sense[first + k] = sense[first + (best + k) % count]
     return new_corner, new_sense
+
+
+@numba.njit(cache=True)
+def _choose_orientation(start, corner, sense, twisted, length, tie):  # type: ignore[no-untyped-def]
+    """Turn over the fans of `twisted` vertices whose edges, read backwards, are the longer ones first.
+
+    Where a component has no orientation, its vertices would else take that of whichever face is listed first.
+    """
+    for vertex in range(len(start) - 1):
+        first, last = start[vertex], start[vertex + 1] - 1
+        if last < first or not twisted[vertex]:
+            continue
+        count = last - first + 1
+        forth, back = np.empty(count), np.empty(count)
+        for k in range(count):
+            forth[k] = _starting_length(corner[first + k], sense[first + k], length)
+            # Seen the other way round, a corner starts at the edge where it ended.
+            back[k] = _starting_length(corner[last - k], -sense[last - k], length)
+        margin = tie * max(forth.max(), back.max())
+        for k in range(count):
+            if abs(back[k] - forth[k]) > margin:
+                if back[k] > forth[k]:
+                    corner[first : last + 1] = corner[first : last + 1][::-1].copy()
+                    sense[first : last + 1] = -sense[first : last + 1][::-1]
+                break
 
 
 @numba.njit(cache=True)
