@@ -18,11 +18,8 @@ def check_points(points: SurfacePoint, faces: NDArray[np.int64], n_vertices: int
         raise GeometryError(
             f"points of a mesh are SurfacePoint objects (see vertex_points); got {type(points).__name__}"
         )
-    face, weights = points.face.reshape(-1), points.barycentric.reshape(-1, 3)
-    vertex = points.vertex.reshape(-1)
-    where, what = _first_bad(
-        face.numpy(), weights.numpy(), vertex.numpy(), faces, n_vertices, numba.get_num_threads()
-    )
+    face, weights, vertex = points.reshape(-1).arrays()
+    where, what = _first_bad(face, weights, vertex, faces, n_vertices, numba.get_num_threads())
     if where < 0:
         return
     if what == FACE:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -64,6 +66,14 @@ class SurfacePoint:
         """Broadcast the batch axes."""
         return SurfacePoint(
             self.face.expand(shape), self.barycentric.expand(*shape, 3), self.vertex.expand(shape)
+        )
+
+    def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+        """Face, barycentric coordinates and vertex as contiguous arrays, the one layout that is compiled for."""
+        return (
+            self.face.contiguous().numpy(),
+            self.barycentric.contiguous().numpy(),
+            self.vertex.contiguous().numpy(),
         )
 
     @staticmethod

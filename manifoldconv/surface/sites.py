@@ -34,9 +34,7 @@ class VertexSites(Sites):
         """The three corners of each point's face, or the one vertex that it is."""
         self.manifold.check_points(points)
         flat = points.reshape(-1)
-        index, weight, transport = vertex_stencil(
-            self.manifold.tables, flat.face.numpy(), flat.barycentric.numpy(), flat.vertex.numpy()
-        )
+        index, weight, transport = vertex_stencil(self.manifold.tables, *flat.arrays())
         shape = points.shape
         return Stencil(
             torch.from_numpy(index).reshape(*shape, 3),

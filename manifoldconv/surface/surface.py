@@ -15,7 +15,7 @@ from torch import Tensor
 
 from manifoldconv.errors import GeometryError, float64
 from manifoldconv.groups import StructureGroup
-from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold
+from manifoldconv.manifolds.base import Boundary, Geodesic, LoopHolonomy, Manifold
 from manifoldconv.surface import intrinsic
 from manifoldconv.surface.carry import carry_over_faces, tree_of_faces
 from manifoldconv.surface.checks import check_points
@@ -23,7 +23,9 @@ from manifoldconv.surface.embedding import Embedding
 from manifoldconv.surface.fans import build_fans
 from manifoldconv.surface.heat import vector_heat_log
 from manifoldconv.surface.io import MeshFile
+from manifoldconv.surface.loops import Event, enclosed_curvature
 from manifoldconv.surface.mesh import Connectivity, Describe, build_connectivity
+from manifoldconv.surface.paths import edge_velocities, events_of_faces, events_of_polyline, off_the_edges
 from manifoldconv.surface.points import SurfacePoint
 from manifoldconv.surface.segments import reframe_points
 from manifoldconv.surface.sites import FaceSites, VertexSites
@@ -34,6 +36,7 @@ from manifoldconv.surface.unfold import log_pairs
 FLAT = 1e-9
 
 SiteKind = Literal["vertices", "faces"]
+LoopKind = Literal["points", "faces", "edges"]
 LogMethod = Literal["straight", "vector-heat"]
 
 
@@ -220,9 +223,7 @@ class MeshSurface(Manifold):
         velocity = velocity.expand(*shape, 2).reshape(-1, 2)
         face, barycentric, vertex, transport, length, status = trace_rays(
             self.tables,
-            start.face.numpy(),
-            start.barycentric.numpy(),
-            start.vertex.numpy(),
+            *start.arrays(),
             velocity.detach().contiguous().numpy(),
             boundary == "reflect",
         )
@@ -261,8 +262,8 @@ class MeshSurface(Manifold):
         """For N pairs: the straight logarithm `(N, 2)`, and the length `(N,)` of a path along edges."""
         vectors, bound = log_pairs(
             self.tables,
-            *(x.face.numpy(), x.barycentric.numpy(), x.vertex.numpy()),
-            *(y.face.numpy(), y.barycentric.numpy(), y.vertex.numpy()),
+            *x.arrays(),
+            *y.arrays(),
             numba.get_num_threads(),
         )
         return torch.from_numpy(vectors), torch.from_numpy(bound)
@@ -282,10 +283,63 @@ class MeshSurface(Manifold):
         """
         flat = reframe_points(
             self.tables,
-            *(x.face.reshape(-1).numpy(), x.barycentric.reshape(-1, 3).numpy(), x.vertex.reshape(-1).numpy()),
-            *(y.face.reshape(-1).numpy(), y.barycentric.reshape(-1, 3).numpy(), y.vertex.reshape(-1).numpy()),
+            *x.reshape(-1).arrays(),
+            *y.reshape(-1).arrays(),
         )
         return torch.from_numpy(flat).reshape(*x.shape, 2, 2)
+
+    def holonomy(self, loop: Any, *, kind: LoopKind = "points") -> LoopHolonomy:
+        """The transport once round a closed path, in the frame of its first point, and the curvature it encloses.
+
+        Args:
+            loop: first = last. `kind="points"`: a polyline of shortest straight geodesics, as `SurfacePoint`.
+                `kind="faces"`: face numbers, each next to the one before; the strip of faces is unfolded.
+                `kind="edges"`: vertex numbers joined by edges; a vertex's frame has scaled angles, so that this
+                loop turns by Σ_inside K + Σ_on the loop K_v α_v / Θ_v (α_v the angle inside), and need not lie in
+                the holonomy group.
+
+        `enclosed_curvature` (radians) is that of the region on the left where it bounds one; on a surface with a boundary
+        minus that of the region on the right where only that one is bounded by the loop alone. It agrees with `angle`
+        modulo 2π. None where the loop bounds nothing orientable, or runs through one vertex twice.
+
+        Raises:
+            GeometryError: where the loop is not closed, or leaves the mesh.
+
+        >>> tetrahedron = MeshSurface(
+        ...     [[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]], [[0, 1, 2], [0, 3, 1], [0, 2, 3], [1, 3, 2]])
+        >>> round_a_vertex = tetrahedron.holonomy([0, 2, 1, 0], kind="faces")
+        >>> round(abs(round_a_vertex.angle) / math.pi, 9)
+        1.0
+        """
+        if kind == "faces":
+            events, matrix = events_of_faces(self.tables, [int(face) for face in loop])
+        elif kind == "edges":
+            vertices = [int(vertex) for vertex in loop]
+            path = self.vertex_points(vertices)
+            events, matrix = self._walk_round(path, edge_velocities(self.tables, vertices))
+        elif kind == "points":
+            path = self.as_path(loop)
+            self.check_points(path)
+            gap = float(self.distance_between_points(path[:1], path[-1:])[0])
+            if not gap <= 1e-9 * self.mean_edge_length:
+                raise GeometryError(f"the loop is not closed: its last point lies {gap:.3g} from its first")
+            matrix = self.reframe(path[-1:], path[:1])[0] @ self.transport(path)
+            crossing = off_the_edges(path)
+            crossing = SurfacePoint.stack([*(crossing[i] for i in range(len(path) - 1)), crossing[0]])
+            events, _ = self._walk_round(crossing, self.log(crossing[:-1], crossing[1:]))
+        else:
+            raise ValueError(f'kind must be "points", "faces" or "edges"; got {kind!r}')
+        keeps = bool(torch.linalg.det(matrix) > 0)
+        return LoopHolonomy(matrix, enclosed_curvature(self.tables, events) if keeps else None)
+
+    def _walk_round(self, path: SurfacePoint, velocity: Tensor) -> tuple[list[Event], Tensor]:
+        """What a polyline with given velocities `(P, 2)` crosses, and the transport along it."""
+        geodesic = self.geodesic(path[:-1], velocity)
+        steps = self.reframe(geodesic.end, path[1:]) @ geodesic.transport
+        matrix = torch.eye(2, dtype=torch.float64)
+        for step in steps:
+            matrix = step @ matrix
+        return events_of_polyline(self.tables, path, velocity, steps), matrix
 
     def distance_between_points(self, x: SurfacePoint, y: SurfacePoint) -> Tensor:
         """The length of the straight logarithm; inf where there is none."""

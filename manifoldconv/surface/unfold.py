@@ -19,6 +19,8 @@ from manifoldconv.surface.trace import AT_VERTEX, next_of, previous_of
 
 # A target this far (radians) outside its window is still seen: lines through a vertex belong to both sides.
 SEEN = 1e-10
+# Nor does it matter on which side of an edge a target lies at this fraction of the edge's length from the source.
+SAME = 1e-13
 # A window narrower than this is empty.
 EMPTY = 1e-14
 
@@ -124,7 +126,7 @@ def shortest_line(tables, start, rightx, righty, leftx, lefty, rx, ry, lx, ly, t
                 yy = w_right * ay + w_left * by + w_apex * qy
                 hit = True
             far = math.hypot(yx, yy)
-            margin = SEEN * far
+            margin = SEEN * far + SAME * length
             if (
                 hit
                 and far <= best
@@ -293,6 +295,8 @@ def _log_one(tables, face, barycentric, vertex, end_face, end_barycentric, end_v
         if not tables.open_fan[source]:
             total = tables.total_angle[source]
             turned -= total * math.floor(turned / total + 0.5)
+        if abs(turned) > math.pi + SEEN and tables.total_angle[source] > 2 * math.pi:
+            return np.nan, np.nan  # the plane of the face has 2π of the directions round the vertex only
         heading = half + tables.fan_sense[slot] * turned
         h = 3 * face + corner
         x, y = far * math.cos(heading), far * math.sin(heading)
