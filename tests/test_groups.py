@@ -202,15 +202,15 @@ def test_with_generators_keeps_the_residual_and_large_orders() -> None:
     assert StructureGroup.special_orthogonal(3).with_generators([-torch.eye(3)]).name == "O(3)"
 
 
-def test_other_dimensions_recognise_only_what_is_certain() -> None:
+def test_reflections_in_other_dimensions_and_what_is_not_recognised() -> None:
     assert StructureGroup.generated([torch.eye(3)] * 2).name == "trivial"
     across = torch.eye(3) - 2 * torch.ones(3, 3) / 3
     group = StructureGroup.generated([across.double(), torch.eye(3).double()], tolerance=1e-6)
     assert group.name == "reflection"
     assert float((group.mirror - across).abs().max()) < 1e-6
     assert StructureGroup.generated([-torch.eye(1)]).name == "reflection"
-    with pytest.raises(ValueError, match=r"StructureGroup.special_orthogonal\(3\)"):
-        StructureGroup.generated([torch.diag(torch.tensor([-1.0, -1.0, 1.0]))])
+    with pytest.raises(ValueError, match=r"StructureGroup.special_orthogonal\(4\)"):
+        StructureGroup.generated([torch.block_diag(rotation_matrix(1.0), torch.eye(2))])
 
 
 def test_bad_input_is_refused_with_its_place() -> None:
