@@ -270,8 +270,8 @@ def test_ply_comment_in_another_alphabet(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("plx\n", "header or data cannot be read"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "header or data cannot be read"),
+        ("plx\n", "header cannot be read, line 1: expected the word 'ply'"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "header cannot be read, line 1: expected the word 'ply'"),
         (HEAD + FACE + "0 0 0\n1 0 0\n", "truncated.*3 'vertex'.*number 2"),
         (HEAD + FACE + "0 0 0\n1 0 0\n0 1 0\n3 0 1\n", "face 0.*cannot be read"),
         (HEAD + FACE + "0 0 0\n1 0 0\n0 1 x\n3 0 1 2\n", "vertex 2, property 'z' cannot be read"),

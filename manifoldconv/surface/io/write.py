@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import plyfile
 
-from manifoldconv.surface.io.properties import as_columns
+from manifoldconv.surface.io.ply_write import ply_content
 
 Array = np.ndarray
 
@@ -130,51 +129,8 @@ def _ply(
     on_faces: dict[str, Array],
     comments: list[str],
 ) -> Callable[[BinaryIO], object]:
-    columns = as_columns("vertex", on_vertices, len(vertices))
-    clash = [name for name in ("x", "y", "z") if name in columns]
-    if clash:
-        raise ValueError(f"vertex data may not be named {clash[0]!r}: that is the position; rename it")
-    positions = dict(zip("xyz", vertices.T, strict=True))
-    vertex = plyfile.PlyElement.describe(_table(positions | columns, len(vertices)), "vertex")
-    corners = {"vertex_indices": faces.astype(np.int32)}
-    face_columns = as_columns("face", on_faces, len(faces))
-    if "vertex_indices" in face_columns:
-        raise ValueError("face data may not be named 'vertex_indices': that is the corners; rename it")
-    face = plyfile.PlyElement.describe(_table(corners | face_columns, len(faces)), "face")
-    header = plyfile.PlyData([vertex, face], byte_order="<", comments=comments).header
-    # plyfile writes lists row by row; all have three corners here, so a table with their count is the same.
-    size = {"size of vertex_indices": np.full(len(faces), 3, dtype=np.uint8)}
-    tables = (vertex.data, _table(size | corners | face_columns, len(faces)))
-    content = header.encode("ascii") + b"\n" + b"".join(_little_endian(table) for table in tables)
+    content = ply_content(vertices, faces, on_vertices, on_faces, comments)
     return lambda stream: stream.write(content)
-
-
-def _little_endian(table: Array) -> bytes:
-    return table.astype(table.dtype.newbyteorder("<"), copy=False).tobytes()
-
-
-def _table(columns: Mapping[str, Array], count: int) -> Array:
-    """A structured array of the columns, in types that PLY has."""
-    stored = {name: _ply_type(name, values) for name, values in columns.items()}
-    table = np.empty(count, dtype=[(name, values.dtype, values.shape[1:]) for name, values in stored.items()])
-    for name, values in stored.items():
-        table[name] = values
-    return table
-
-
-def _ply_type(name: str, values: Array) -> Array:
-    if values.dtype.kind == "b":
-        return values.astype(np.uint8)
-    if values.dtype == np.float16:
-        return values.astype(np.float32)
-    if values.dtype.kind == "f" and values.dtype.itemsize > 8:
-        raise ValueError(f"data {name!r}: PLY has no numbers longer than 64 bits; convert it to float64")
-    if values.dtype.itemsize == 8 and values.dtype.kind in "iu":
-        limits = np.iinfo(np.int32)
-        if values.size and (values.min() < limits.min or values.max() > limits.max):
-            raise ValueError(f"data {name!r}: PLY integers have 32 bits; convert it to float64")
-        return values.astype(np.int32)
-    return values
 
 
 def _obj(
