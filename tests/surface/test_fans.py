@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import shapes
@@ -43,7 +45,7 @@ def test_a_fan_holds_every_corner_once_and_goes_on_across_edges(name: str, turne
         corners, senses = fans.corner[row].tolist(), fans.sense[row].tolist()
         assert (mesh.tail[corners] == vertex).all()
         ends = [sides(mesh, corner, sense) for corner, sense in zip(corners, senses, strict=True)]
-        for (_, last), (first, _) in zip(ends, ends[1:], strict=False):
+        for (_, last), (first, _) in pairwise(ends):
             assert last == first
         assert fans.open[vertex] == (ends[-1][1] != ends[0][0])
 

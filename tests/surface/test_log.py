@@ -124,7 +124,9 @@ def test_on_a_flat_disc_the_log_is_the_difference_of_positions() -> None:
     check_plane_coordinates(disc, 1e-13)
 
 
-@pytest.mark.skipif(not (shapes.SHARED / "circle.obj").is_file(), reason="the shared test meshes are not here")
+@pytest.mark.skipif(
+    not (shapes.SHARED / "circle.obj").is_file(), reason="the shared test meshes are not here"
+)
 def test_on_the_shared_disc_the_log_is_the_difference_of_positions() -> None:
     check_plane_coordinates(load_mesh(shapes.SHARED / "circle.obj"), 1e-12, count=40)
 
@@ -132,7 +134,10 @@ def test_on_the_shared_disc_the_log_is_the_difference_of_positions() -> None:
 def check_plane_coordinates(surface: MeshSurface, tolerance: float, count: int = 150) -> None:
     kinds = [shapes.random_points(surface, count), inner_vertices(surface, count)]
     for x in kinds:
-        for y in (shapes.random_points(surface, len(x), seed=9), inner_vertices(surface, len(x)).reshape(-1)[: len(x)]):
+        for y in (
+            shapes.random_points(surface, len(x), seed=9),
+            inner_vertices(surface, len(x)).reshape(-1)[: len(x)],
+        ):
             x_part = x[: len(y)]
             v = surface.to_ambient(x_part, surface.log(x_part, y))
             close(v, surface.embed(y) - surface.embed(x_part), tolerance)
@@ -271,7 +276,12 @@ def test_from_a_point_to_itself_in_any_writing_the_log_is_zero(name: str) -> Non
     surface = SURFACES[name]
     corners = shapes.corner_points(surface)
     as_vertices = surface.vertex_points(surface.faces.reshape(-1))
-    for x, y in ((corners, as_vertices), (as_vertices, corners), (corners, corners), (as_vertices, as_vertices)):
+    for x, y in (
+        (corners, as_vertices),
+        (as_vertices, corners),
+        (corners, corners),
+        (as_vertices, as_vertices),
+    ):
         assert (surface.log(x, y) == 0).all()
     twin = torch.from_numpy(surface.connectivity.twin)
     inner = torch.nonzero(twin >= 0)[:, 0]
@@ -302,7 +312,7 @@ def test_the_vector_heat_log_agrees_near_the_source_of_a_fine_sphere() -> None:
     vertices, faces = shapes.icosphere(4)
     surface = MeshSurface(vertices, faces)
     for source in (0, 100, 777):
-        near = torch.nonzero(((surface.vertices - surface.vertices[source]).norm(dim=1) < 0.4))[:, 0]
+        near = torch.nonzero((surface.vertices - surface.vertices[source]).norm(dim=1) < 0.4)[:, 0]
         near = near[near != source]
         x, y = surface.vertex_points(source).expand(len(near)), surface.vertex_points(near)
         straight, smooth = surface.log(x, y), surface.log(x, y, method="vector-heat")

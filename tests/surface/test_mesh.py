@@ -95,8 +95,8 @@ def test_face_signs_undo_faces_that_are_turned_over(name: str) -> None:
 
 
 def test_components_are_counted_apart_and_the_genus_is_summed() -> None:
-    (sphere, sphere_faces), (band, band_faces) = shapes.icosahedron(), shapes.moebius_band()
-    flat, flat_faces = shapes.grid(2, 2)
+    sphere_faces, flat_faces = shapes.icosahedron()[1], shapes.grid(2, 2)[1]
+    band, band_faces = shapes.moebius_band()
     two = build_connectivity(np.concatenate([sphere_faces, flat_faces + 12]), 12 + 9)
     assert (two.n_components, two.euler_characteristic, two.n_boundary_loops, two.genus) == (2, 3, 1, 0)
     assert two.face_component.tolist() == [0] * 20 + [1] * 8
@@ -197,7 +197,7 @@ def test_an_index_out_of_range(index: int) -> None:
 def test_a_degenerate_face_is_named_with_its_area() -> None:
     vertices, faces = with_faces((2, 9, 10), n_vertices=11)
     vertices[9:] = vertices[2] + [[1, 1, 1], [3, 3, 3]]
-    vertices, faces = vertices[:], np.concatenate([faces[:0], [[0, 1, 4]], faces[-1:]])
+    faces = np.array([[0, 1, 4], faces[-1]])
     assert "face 1 is degenerate: its area is" in message(vertices, faces)
 
 

@@ -41,7 +41,7 @@ def flat(vectors: Tensor) -> Tensor:
     return torch.cat([vectors, torch.zeros_like(vectors[..., :1])], dim=-1)
 
 
-def shoot(surface: MeshSurface, x: SurfacePoint, vectors: Tensor, boundary: str = "stop"):  # noqa: ANN201
+def shoot(surface: MeshSurface, x: SurfacePoint, vectors: Tensor, boundary: str = "stop"):
     """On a flat mesh in z = 0: the geodesic along plane vectors (..., 2), its end and transport in the plane."""
     x = x.expand(*torch.broadcast_shapes(x.shape, vectors.shape[:-1]))
     g = surface.geodesic(x, surface.to_tangent(x, flat(vectors)), boundary=boundary)
@@ -255,7 +255,7 @@ def test_rays_from_edge_points_and_corners_written_in_any_face(where: list[float
         close(end[inside], expected[inside], 1e-12)
         close(transport, EYE.expand(32, 2, 2), 1e-12)
         assert bool((g.length[~inside] <= 1e-15).all())
-    assert holding >= (2 if 0 < min(where) else 1)
+    assert holding >= (2 if min(where) > 0 else 1)
 
 
 def test_long_rays_stay_accurate() -> None:
