@@ -71,8 +71,8 @@ def find_mesh(name: str) -> Path:
         if path.is_file():
             return path
     raise FileNotFoundError(
-        f"the demo needs meshes/{name} of the project's repository, and neither {here} nor {beside} is "
-        "there; run it from a clone, or convolve a mesh of your own: manifoldconv convolve MESH --signal noise"
+        f"the demo needs meshes/{name} of the project's repository; neither {here} nor {beside} is "
+        "there; run it from a clone, or try your own: manifoldconv convolve MESH --signal noise"
     )
 
 
@@ -119,8 +119,8 @@ def _show(figures: dict[str, Any], seconds_writing: float, names: dict[str, Path
         f"boundary loops {f['boundary_loops']}",
         "Gauss-Bonnet": f"the curvature adds up to 2 pi {f['euler_characteristic']} but for "
         f"{abs(f['gauss_bonnet_residual']):.0e}",
-        "holonomy group": f"{f['holonomy_group']}: a loop round vertex {witness['vertex']} turns what is "
-        f"carried along it by {witness['angle_in_degrees']:.1f} degrees, and such loops together by any angle",
+        "holonomy group": f"{f['holonomy_group']}: a loop round vertex {witness['vertex']} turns what "
+        f"is carried along it by {witness['angle_in_degrees']:.1f} degrees, all such loops by any angle",
     }
     correlation = {
         "signal f": f"{f['signal']}: independent random numbers at the vertices, "
