@@ -159,8 +159,8 @@ def glued(n_x: int, n_y: int, length: float, height: float, twist: bool, close: 
     """A flat cylinder, Möbius band (twist), torus (close) or Klein bottle (both), by edge lengths.
 
     Vertex (i, j) has index i * rows + j; the column n_x is glued to column 0, upside down with `twist`.
-    Face 2 (i n_y + j) is the lower right half of cell (i, j), the next one its upper left half; both are wound
-    as in the plane.
+    Face 2 (i n_y + j) is the lower right half of cell (i, j), the next one its upper left half; both are
+    wound as in the plane.
     """
     rows = n_y if close else n_y + 1
 

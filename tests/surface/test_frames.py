@@ -115,7 +115,7 @@ def test_uniform_scaling_changes_no_frame(name: str, scale: float) -> None:
 
 @pytest.mark.parametrize("name", ["bumpy", "saddle", "cube"])
 def test_turning_faces_over_changes_nothing_that_can_be_measured(name: str) -> None:
-    # All but the first face, which gives the orientation: directions, ends, logs and transports as vectors of space.
+    # All but the first face, which gives the orientation; ends, logs and transports as vectors of space.
     vertices, faces = SOUPS[name]
     chosen = 1 + np.flatnonzero(np.random.default_rng(5).random(len(faces) - 1) < 0.5)
     before, after = MeshSurface(vertices, faces), MeshSurface(vertices, shapes.turned_over(faces, chosen))
@@ -126,7 +126,7 @@ def test_turning_faces_over_changes_nothing_that_can_be_measured(name: str) -> N
     for start, image in ((x, same), (before.vertex_points(inner), after.vertex_points(inner))):
         v = shapes.random_vectors(len(start), 5 * before.mean_edge_length)
         if name == "cube" and start is not x:
-            continue  # with ties the zero of a vertex's angles may move, and scaled angles are not those of space
+            continue  # with ties the zero of a vertex's angles may move, and they are scaled ones
         one = before.geodesic(start, v)
         two = after.geodesic(image, after.to_tangent(image, before.to_ambient(start, v)))
         close(after.embed(two.end), before.embed(one.end), 1e-10)

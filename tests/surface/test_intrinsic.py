@@ -108,7 +108,7 @@ def test_edge_lengths_give_the_same_geometry_as_positions(name: str) -> None:
 
 
 def test_lengths_of_a_needle_keep_their_relative_accuracy() -> None:
-    # Legs 1, base 1e-8: the apex angle is 2 asin(b / 2), the area b / 2 √(1 - b² / 4); naive Heron loses all of it.
+    # Legs 1, base b: the apex angle is 2 asin(b / 2), the area b / 2 √(1 - b² / 4); Heron's formula loses all of it.
     base = 1e-8
     surface = MeshSurface.from_edge_lengths([[0, 1, 2]], [[1.0, base, 1.0]])
     assert surface.area == pytest.approx(base / 2, rel=1e-14)
@@ -158,7 +158,7 @@ def test_what_needs_an_embedding_says_so() -> None:
 
 def test_the_axis_of_a_face_is_its_longest_edge_away_from_the_second_longest() -> None:
     for order in ([0, 1, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0], [1, 0, 2], [0, 2, 1]):
-        # Corners A, B, C with |AB| = 5 longest and |AC| = 4: the axis leaves A, which both of them have, towards B.
+        # Corners A, B, C with |AB| = 5 longest and |AC| = 4: the axis leaves A, which both have, towards B.
         distance = {frozenset((0, 1)): 5.0, frozenset((0, 2)): 4.0, frozenset((1, 2)): 3.0}
         length = np.array([distance[frozenset((order[i], order[(i + 1) % 3]))] for i in range(3)])
         edge, against = reference_half_edges(length)

@@ -1,4 +1,4 @@
-"""The logarithm: inverse of exp, plane coordinates, shortest of all straight lines, and where there is none."""
+"""The logarithm: inverse of exp, plane coordinates, shortest of straight lines, and where there is none."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def every_kind_of_point(surface: MeshSurface) -> dict[str, SurfacePoint]:
 
 @pytest.mark.parametrize("name", SURFACES)
 def test_log_inverts_exp_for_short_vectors_from_every_kind_of_point(name: str) -> None:
-    # exp from a corner written in a face covers directions twice where Θ < 2π: there log gives one of the two.
+    # exp from a corner written in a face covers some directions twice where Θ < 2π: log gives one of the two.
     surface = SURFACES[name]
     for kind, x in every_kind_of_point(surface).items():
         v = shapes.random_vectors(len(x), 0.45 * lowest_height(surface), seed=3)
@@ -166,9 +166,9 @@ def test_round_a_torus_the_log_takes_the_shorter_way_even_within_one_face() -> N
     assert surface.vertex_curvature.abs().max() < 1e-9
     assert surface.area == pytest.approx(height)
     x, y = SurfacePoint(0, [0.9, 0.05, 0.05]), SurfacePoint(0, [0.05, 0.05, 0.9])
-    # In the plane: 0.85 × (2 + 1/3, 0.1), and the lattice spanned by (1, 0) and (6, 0.3), which holds (0, 0.3).
+    # In the plane: 0.85 × (2 + 1/3, 0.1), and the lattice of (1, 0) and (6, 0.3), which holds (0, 0.3).
     straight = 0.85 * np.array([2 + 1 / 3, 0.1])
-    images = [straight + [i, 0.3 * j] for i in range(-4, 5) for j in (-1, 0, 1)]
+    images = [straight + np.array([i, 0.3 * j]) for i in range(-4, 5) for j in (-1, 0, 1)]
     expected = min(np.linalg.norm(image) for image in images)
     assert surface.log(x, y).norm().item() == pytest.approx(expected, abs=1e-9)
     assert expected < 0.5 * np.linalg.norm(straight)
@@ -177,17 +177,17 @@ def test_round_a_torus_the_log_takes_the_shorter_way_even_within_one_face() -> N
 # --- the shortest of all ---
 
 
-def box_distance(surface: MeshSurface, source: int, targets: np.ndarray) -> Tensor:
-    """Distances by shooting: for each target the shortest ray of a dense fan that passes it closely, refined."""
+def distance_by_shooting(surface: MeshSurface, source: int, targets: np.ndarray) -> Tensor:
+    """Distances by shooting: of the rays of a dense fan that pass a target closely, refined, the shortest."""
     x = surface.vertex_points(source)
     best = torch.full((len(targets),), math.inf, dtype=torch.float64)
     positions = torch.from_numpy(targets)
-    angles = torch.linspace(0, 2 * math.pi, 721, dtype=torch.float64)[:-1]
-    lengths = torch.linspace(0.02, 3.0, 150, dtype=torch.float64)
+    angles = torch.linspace(0, 2 * math.pi, 361, dtype=torch.float64)[:-1]
+    lengths = torch.linspace(0.02, 3.0, 100, dtype=torch.float64)
     ends = surface.embed(surface.geodesic(x, shapes.at_angles(angles[:, None], lengths[None])).end)
     for k, position in enumerate(positions):
         gap = (ends - position).norm(dim=-1)
-        starts = torch.nonzero(gap < 0.03)
+        starts = torch.nonzero(gap < 0.05)
         v = shapes.at_angles(angles[starts[:, 0]], lengths[starts[:, 1]])
         for _ in range(8):  # Newton on the unfolded plane: the rest is straight within the last face
             g = surface.geodesic(x.expand(len(v)), v)
@@ -206,10 +206,10 @@ def test_on_convex_polyhedra_the_log_is_the_shortest_line_found_by_shooting(name
     surface = MeshSurface(*soup)
     # A vertex in the middle of an edge: flat, so that the disc of directions is covered evenly.
     source = int(surface.vertex_curvature.abs().argmin())
-    y = shapes.random_points(surface, 25, seed=11)
-    ours = surface.log(surface.vertex_points(source).expand(25), y).norm(dim=1)
-    theirs = box_distance(surface, source, surface.embed(y).numpy())
-    assert torch.isfinite(theirs).sum() >= 20
+    y = shapes.random_points(surface, 12, seed=11)
+    ours = surface.log(surface.vertex_points(source).expand(12), y).norm(dim=1)
+    theirs = distance_by_shooting(surface, source, surface.embed(y).numpy())
+    assert torch.isfinite(theirs).sum() >= 10
     found = torch.isfinite(theirs)
     close(ours[found], theirs[found], 1e-8)
 
@@ -308,7 +308,7 @@ def test_corners_of_one_face_are_reached_along_its_edges() -> None:
 
 
 def test_the_vector_heat_log_agrees_near_the_source_of_a_fine_sphere() -> None:
-    # Its error is that of linear elements and of heat with t = h²: a few per cent of the length at 2 to 5 edges.
+    # Its error is that of linear elements and of heat with t = h²: a few per cent at 2 to 5 edges.
     vertices, faces = shapes.icosphere(4)
     surface = MeshSurface(vertices, faces)
     for source in (0, 100, 777):

@@ -36,7 +36,7 @@ def tables() -> list[dict[str, Row]]:
 
 
 def columns(name: str, broken: bool) -> dict[str, Row]:
-    """All figures of the clean or the broken files: the tables that have a given column, the first or second of them."""
+    """The first (clean files) or second (broken files) table with a given column."""
     having = [table for table in tables() if table and name in next(iter(table.values()))]
     return having[int(broken)] if having else {}
 

@@ -153,7 +153,7 @@ def message(vertices: object, faces: object) -> str:
 def with_faces(*more: tuple[int, int, int], n_vertices: int = 9) -> tuple[np.ndarray, np.ndarray]:
     """A 2 × 2 grid of 8 faces on vertices 0 to 8, and further faces and vertices out of its plane."""
     vertices, faces = shapes.grid(2, 2)
-    extra = np.random.default_rng(0).normal(size=(n_vertices - 9, 3)) + [0, 0, 3]
+    extra = np.array([0, 0, 3]) + np.random.default_rng(0).normal(size=(n_vertices - 9, 3))
     return np.concatenate([vertices, extra]), np.concatenate([faces, np.array(more).reshape(-1, 3)])
 
 

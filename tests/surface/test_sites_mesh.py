@@ -1,4 +1,4 @@
-"""Sites of a mesh: areas, partition of unity, linear functions, and parallel vector fields carried without error."""
+"""Sites of a mesh: areas, partition of unity, linear functions, and parallel fields carried without error."""
 
 from __future__ import annotations
 

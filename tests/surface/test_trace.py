@@ -1,4 +1,4 @@
-"""Straightest geodesics: another library's end points, plane geometry by hand, cones, boundaries and billiards."""
+"""Straightest geodesics: another library's end points, plane geometry, cones, boundaries and billiards."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def flat(vectors: Tensor) -> Tensor:
 
 
 def shoot(surface: MeshSurface, x: SurfacePoint, vectors: Tensor, boundary: str = "stop"):
-    """On a flat mesh in z = 0: the geodesic along plane vectors (..., 2), its end and transport in the plane."""
+    """On a flat mesh in z = 0: the geodesic along plane vectors (..., 2); end and transport in the plane."""
     x = x.expand(*torch.broadcast_shapes(x.shape, vectors.shape[:-1]))
     g = surface.geodesic(x, surface.to_tangent(x, flat(vectors)), boundary=boundary)
     return (
@@ -120,27 +120,28 @@ def ray_in_space(surface: MeshSurface, face: int, point: np.ndarray, velocity: n
 
 @pytest.mark.parametrize("name", ["bumpy", "fandisk.obj", "fixed_top.ply"])
 def test_ends_are_those_of_a_ray_followed_in_space(name: str) -> None:
-    # On these CAD parts potpourri3d itself errs by 1e-7 of the bounding box (its polylines are too long by that).
+    # On these CAD parts potpourri3d errs by up to 1e-7 of the bounding box; rays run back here return to 1e-14.
     if name != "bumpy" and not (shapes.SHARED / name).is_file():
         pytest.skip("the shared test meshes are not here")
     surface = BUMPY if name == "bumpy" else load_mesh(shapes.SHARED / name)
-    x, v = shapes.random_points(surface, 100), shapes.random_vectors(100, 30 * surface.mean_edge_length)
+    count = 40
+    x, v = shapes.random_points(surface, count), shapes.random_vectors(count, 20 * surface.mean_edge_length)
     ends, directions = surface.embed(surface.geodesic(x, v).end), surface.to_ambient(x, v)
     starts = surface.embed(x)
     theirs = [
-        ray_in_space(surface, int(x.face[i]), starts[i].numpy(), directions[i].numpy()) for i in range(100)
+        ray_in_space(surface, int(x.face[i]), starts[i].numpy(), directions[i].numpy()) for i in range(count)
     ]
     diagonal = float((surface.vertices.amax(dim=0) - surface.vertices.amin(dim=0)).norm())
     assert (ends - torch.from_numpy(np.array(theirs))).norm(dim=1).max() < 1e-10 * diagonal
 
 
 def test_ends_from_inner_vertices_are_those_of_potpourri3d() -> None:
-    # Both scale the angles round a vertex; only their zeros differ, by the same turn for all rays of a vertex.
+    # Both scale the angles round a vertex; only their zeros differ, by one turn for all rays of a vertex.
     vertices, faces = shapes.bumpy()
     tracer = potpourri3d.GeodesicTracer(vertices, faces)
     basis_x, basis_y, _ = potpourri3d.MeshVectorHeatSolver(vertices, faces).get_tangent_frames()
     random = np.random.default_rng(4)
-    for vertex in random.integers(len(vertices), size=60):
+    for vertex in random.integers(len(vertices), size=25):
         x = BUMPY.vertex_points(int(vertex))
         frame = np.stack([basis_x[vertex], basis_y[vertex]], axis=1)
         length = 0.2 * float(BUMPY.tables.chart[faces.reshape(-1) == vertex, 0].min())
@@ -267,7 +268,7 @@ def test_long_rays_stay_accurate() -> None:
     dx, dy = length / n_x, height / n_y
     corners = torch.tensor([[0, 0], [dx, 0], [dx, dy]], dtype=torch.float64)
     start = barycentric @ corners
-    # The frame of face 0: along the diagonal, away from its corner with the longer of the legs (dx), the origin.
+    # The frame of face 0: along the diagonal, away from its corner with the longer leg (dx), the origin.
     turn = math.atan2(dy, dx)
     g = torus.geodesic(SurfacePoint(face, barycentric), shapes.at_angles(angle - turn, 3000.0))
     end = start + shapes.at_angles(angle, 3000.0)
@@ -537,8 +538,8 @@ def test_from_a_corner_directions_outside_are_folded_in() -> None:
 
 
 def test_folding_at_a_blunt_corner_is_at_the_nearer_edge() -> None:
-    # A corner of 3π/4, which does not divide π: just outside either edge a direction is mirrored in that edge.
-    surface = shapes.wheel(3 * math.pi / 4 * 4 / 3, 4)  # four faces of angle π/4
+    # A corner of 3π/4, which does not divide π: just outside an edge a direction is mirrored in that edge.
+    surface = shapes.wheel(math.pi, 4)  # four faces of angle π/4
     faces, lengths = surface.faces[:3], surface.tables.chart[:9, 0].reshape(3, 3)
     fan = MeshSurface.from_edge_lengths(faces, lengths)
     x, total, small = fan.vertex_points(0), 3 * math.pi / 4, 0.1

@@ -1,4 +1,4 @@
-"""Transport along paths and round loops: angle defects, the loop formula of scaled angles, and orientation."""
+"""Transport along paths and round loops: angle defects, the formula for loops of edges, orientation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from manifoldconv.errors import GeometryError
 from manifoldconv.surface.points import SurfacePoint
 from manifoldconv.surface.surface import MeshSurface
 
-BUMPY = MeshSurface(*shapes.bumpy())
+BUMPY = MeshSurface(*shapes.bumpy(1))
 EYE = torch.eye(2, dtype=torch.float64)
 
 
@@ -44,7 +44,7 @@ def loop_round(surface: MeshSurface, vertex: int) -> SurfacePoint:
 
 def test_round_every_vertex_of_a_bumpy_mesh_a_loop_turns_by_the_angle_defect() -> None:
     curvature = BUMPY.vertex_curvature
-    assert curvature.min() < -0.1
+    assert curvature.min() < 0
     assert curvature.max() > 0.1
     for vertex in range(BUMPY.n_vertices):
         turned = BUMPY.holonomy(loop_round(BUMPY, vertex))
@@ -53,7 +53,7 @@ def test_round_every_vertex_of_a_bumpy_mesh_a_loop_turns_by_the_angle_defect() -
 
 
 def test_on_a_band_every_loop_round_an_inner_vertex_turns_by_its_defect_up_to_the_local_orientation() -> None:
-    band = MeshSurface(*shapes.moebius_band())
+    band = MeshSurface(*shapes.moebius_band(12))
     inner = np.flatnonzero(~band.tables.open_fan)
     for vertex in inner.tolist():
         turned = band.holonomy(loop_round(band, vertex))
@@ -87,7 +87,7 @@ def star_ring(surface: MeshSurface, vertex: int) -> list[int]:
 def test_a_loop_of_edges_turns_by_the_curvature_inside_and_its_share_on_the_loop() -> None:
     # Σ_inside K + Σ_on the loop K_v α_v / Θ_v, with α_v the true inner angle.
     angle = BUMPY.tables.angle
-    for vertex in range(0, BUMPY.n_vertices, 7):
+    for vertex in range(0, BUMPY.n_vertices, 5):
         ring = star_ring(BUMPY, vertex)
         inside = [f for f in range(len(BUMPY.faces)) if vertex in BUMPY.faces[f].tolist()]
         expected = float(BUMPY.vertex_curvature[vertex])
@@ -143,13 +143,13 @@ def test_a_path_and_back_is_the_identity_and_paths_compose() -> None:
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_transport_does_not_ask_in_which_face_an_edge_point_is_written(turned: bool) -> None:
-    vertices, faces = shapes.bumpy()
+    vertices, faces = shapes.bumpy(1)
     if turned:
         faces = shapes.turned_over(faces, np.arange(1, len(faces), 3))
     surface = MeshSurface(vertices, faces)
     mesh = surface.connectivity
     third = torch.full((3,), 1 / 3, dtype=torch.float64)
-    for h in range(0, 3 * len(faces), 37):
+    for h in range(0, 3 * len(faces), 11):
         twin = int(mesh.twin[h])
         one, other = torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
         one[h % 3], one[(h + 1) % 3] = 0.6, 0.4
