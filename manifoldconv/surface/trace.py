@@ -168,12 +168,24 @@ def first_exit(tables, face, b1, b2, dx, dy):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def walk(tables, face, b0, b1, b2, vertex, vx, vy, reflect):  # type: ignore[no-untyped-def]
+def note(record, row, kind, place, arriving, leaving, side):  # type: ignore[no-untyped-def]
+    """Write one row of the record of a walk."""
+    record[row, 0], record[row, 1] = kind, place
+    record[row, 2], record[row, 3], record[row, 4] = arriving, leaving, side
+
+
+@numba.njit(cache=True)
+def walk(tables, face, b0, b1, b2, vertex, vx, vy, reflect, record):  # type: ignore[no-untyped-def]
     """Trace one ray; (vx, vy) in the frame of the vertex (vertex ≥ 0) or of the face.
 
     Returns half-edge h of the last face, end (x, y) and direction (dx, dy) in its chart, the orientation of that chart
     against the first frame, the vertex at which the ray ended (-1: none), the length walked, and a status.
+
+    What the ray crosses on its way is written to `record` `(M, 5)`, as far as its rows reach (M = 0 for none):
+    (0, half-edge left through, 0, 0, orientation of its face's chart) and
+    (1, vertex run through, true angle of the way back, true angle of the way on, orientation of its frame).
     """
+    noted = 0
     remaining = math.sqrt(vx * vx + vy * vy)
     walked = remaining
     at = -1  # the vertex that the ray is at now
@@ -249,6 +261,9 @@ def walk(tables, face, b0, b1, b2, vertex, vx, vy, reflect):  # type: ignore[no-
                 if remaining <= ARRIVED * length:
                     return end_at_vertex(tables, at, arriving, side, walked, COMPLETE)
                 fan, mirror, goes_on = continue_at_vertex(tables, at, arriving, reflect)
+                if noted < len(record):
+                    note(record, noted, 1.0, float(at), arriving, fan, side)
+                    noted += 1
                 side *= mirror
                 if not goes_on:
                     return end_at_vertex(tables, at, arriving, side, walked - remaining, AT_BOUNDARY)
@@ -257,6 +272,9 @@ def walk(tables, face, b0, b1, b2, vertex, vx, vy, reflect):  # type: ignore[no-
             if other < 0 and not reflect:
                 status = COMPLETE if remaining <= ARRIVED * length else AT_BOUNDARY
                 return h, along, 0.0, dx, dy, side, -1, walked - remaining, status
+            if noted < len(record):
+                note(record, noted, 0.0, float(h), 0.0, 0.0, side)
+                noted += 1
             if other < 0 or tables.flip[h]:
                 # The face beyond runs along the edge in the same direction: its chart is the mirror image.
                 x, dy, side = along, -dy, -side
@@ -336,6 +354,7 @@ def trace_rays(tables, face, barycentric, vertex, velocity, reflect):  # type: i
     transport = np.empty((count, 2, 2))
     length = np.empty(count)
     status = np.empty(count, dtype=np.uint8)
+    nothing = np.empty((0, 5))
     for ray in numba.prange(count):
         vx, vy = velocity[ray, 0], velocity[ray, 1]
         speed = math.sqrt(vx * vx + vy * vy)
@@ -351,7 +370,7 @@ def trace_rays(tables, face, barycentric, vertex, velocity, reflect):  # type: i
             status[ray] = AT_BOUNDARY if lost else COMPLETE
             continue
         b0, b1, b2 = barycentric[ray, 0], barycentric[ray, 1], barycentric[ray, 2]
-        ended = walk(tables, face[ray], b0, b1, b2, at, vx, vy, reflect)
+        ended = walk(tables, face[ray], b0, b1, b2, at, vx, vy, reflect, nothing)
         if ended[6] >= 0:
             at_tail, at_head, at_apex = 1.0, 0.0, 0.0
         else:
@@ -381,3 +400,11 @@ def trace_rays(tables, face, barycentric, vertex, velocity, reflect):  # type: i
         transport[ray, 1, 0] = uy * wx - side * ux * wy
         transport[ray, 1, 1] = uy * wy + side * ux * wx
     return end_face, end_barycentric, end_vertex, transport, length, status
+
+
+@numba.njit(cache=True)
+def crossings_of(tables, face, barycentric, vertex, vx, vy, record):  # type: ignore[no-untyped-def]
+    """Write to `record` `(M, 5)` what one ray crosses (see `walk`); rows that it does not need become NaN."""
+    record[:] = np.nan
+    if vx != 0.0 or vy != 0.0:
+        walk(tables, face, barycentric[0], barycentric[1], barycentric[2], vertex, vx, vy, False, record)
