@@ -108,7 +108,7 @@ def test_edge_lengths_give_the_same_geometry_as_positions(name: str) -> None:
 
 
 def test_lengths_of_a_needle_keep_their_relative_accuracy() -> None:
-    # Legs 1, base b: the apex angle is 2 asin(b / 2), the area b / 2 √(1 - b² / 4); Heron's formula loses all of it.
+    # Legs 1, base b: the apex angle is 2 asin(b / 2), the area b / 2 √(1 - b² / 4); Heron loses all of it.
     base = 1e-8
     surface = MeshSurface.from_edge_lengths([[0, 1, 2]], [[1.0, base, 1.0]])
     assert surface.area == pytest.approx(base / 2, rel=1e-14)

@@ -120,7 +120,7 @@ def ray_in_space(surface: MeshSurface, face: int, point: np.ndarray, velocity: n
 
 @pytest.mark.parametrize("name", ["bumpy", "fandisk.obj", "fixed_top.ply"])
 def test_ends_are_those_of_a_ray_followed_in_space(name: str) -> None:
-    # On these CAD parts potpourri3d errs by up to 1e-7 of the bounding box; rays run back here return to 1e-14.
+    # On these CAD parts potpourri3d errs by up to 1e-7 of the bounding box; rays run back here return.
     if name != "bumpy" and not (shapes.SHARED / name).is_file():
         pytest.skip("the shared test meshes are not here")
     surface = BUMPY if name == "bumpy" else load_mesh(shapes.SHARED / name)
