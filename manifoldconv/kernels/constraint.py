@@ -1,34 +1,38 @@
-"""Which kernels a structure group admits: k(h v) = k(v) for every h in the group (scalar to scalar).
+"""Which kernels a structure group admits: k(h v) = ρ_out(h) k(v) ρ_in(h)⁻¹ for every h in the group.
 
-Where the holonomy group of a manifold holds an element that changes the kernel, the kernel carried along two
+For scalar kernels that is k(h v) = k(v). Where the holonomy group of a manifold holds an element that changes the kernel, the kernel carried along two
 paths to one point is two kernels, and the correlation is not defined.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from manifoldconv.errors import HolonomyError
 from manifoldconv.groups import StructureGroup
+from manifoldconv.kernels.average import project, pulled_back
 from manifoldconv.kernels.kernel import Kernel
 from manifoldconv.kernels.table import OffTableError
-from manifoldconv.orthogonal import describe_element, rotation_matrix
+from manifoldconv.orthogonal import describe_element
 from manifoldconv.quadrature import TangentRule
 
 WAYS_OUT = (
-    "Average it over the group (manifoldconv.kernels.project(kernel, group)), take an isotropic kernel such "
-    "as a Gaussian, or pass gauge_dependent=True to go on with an answer that depends on the frames chosen."
+    "Ways out: average it over the group (manifoldconv.kernels.project(kernel, group)), or take an isotropic kernel "
+    "such as a Gaussian; let the fields carry more, so that more kernels are admissible (KernelSpace with {lift}); "
+    "declare the frames that the kernel refers to (a FrameField given to Pullback.build); or pass "
+    "gauge_dependent=True to go on with an answer that depends on the frames chosen."
 )
 
 
 def invariance_defect(kernel: Kernel, group: StructureGroup, rule: TangentRule) -> tuple[Tensor, float]:
     """How far a kernel is from invariance, and the element of the group that shows it.
 
-        max over h, q of |k(h v_q) - k(v_q)|, divided by max over h, q of |k(v_q)| and |k(h v_q)|
+        max over h, q of |ρ_out(h)⁻¹ k(h v_q) ρ_in(h) - k(v_q)|,
+        divided by max over h, q of |k(v_q)| and |k(h v_q)|
 
     h runs over `group.test_elements()`: the generators of a finite group, which is enough for invariance, and
     a dense set of rotations for a continuous one.
@@ -81,58 +85,47 @@ def require_admissible(
     """
     element, amount = invariance_defect(kernel, group, rule)
     if amount > tolerance:
+        typed = "" if kernel.rep_in is None else f", from {kernel.rep_in} to {kernel.rep_out},"
         raise HolonomyError(
-            f"{kernel.name} is not invariant under the holonomy group ({group.name}): under the "
+            f"{kernel.name}{typed} is not invariant under the holonomy group ({group.name}): under the "
             f"{describe_element(element)} it changes by {amount:.3g} times its largest value (tolerance "
-            f"{tolerance:.3g}), so what it is at a point depends on the path that carried it. {WAYS_OUT}"
+            f"{tolerance:.3g}), so what it is at a point depends on the path that carried it. "
+            f"{_nearest(kernel, group, rule)}{WAYS_OUT.format(lift=_lift(kernel, group))}"
         )
 
 
-def project(kernel: Kernel, group: StructureGroup, n_angles: int = 64) -> Kernel:
-    """The average of a kernel over a group: the nearest kernel that the group admits.
+def distance(kernel: Kernel, group: StructureGroup, rule: TangentRule) -> float:
+    """How far a kernel is from the nearest admissible one, relative to its own size, in L² over the rule.
 
-        (P k)(v) = ∫_G k(h v) dh,   dh the Haar measure with ∫_G dh = 1
+        ‖k - P k‖ / ‖k‖,    ‖k‖² = Σ_q |w_q| |k(v_q)|²,    P the average over the group (`project`)
 
-    A finite group is summed over. For SO(2) and O(2) it is the mean of k over `n_angles` equal angles on the
-    circle of radius |v|, which is isotropic by construction, whatever their number, and equals the integral
-    for kernels of band limit below `n_angles`. An odd kernel averages to zero.
-
-    Raises `ValueError` for SO(d) and O(d) with d > 2, where only kernels of band limit 0 are returned, as
-    they are; `OffTableError` when the average of a table is sampled and an element moves nodes off the
-    nodes.
+    Between 0 (admissible) and 1 (orthogonal to all admissible kernels) where the rule is as symmetric as the group.
+    Raises as `project` does, and `ValueError` where dimensions differ.
     """
-    if kernel.dimension not in (None, group.dimension):
-        raise ValueError(f"{kernel.name} has dimension {kernel.dimension}; {group!r} does not act there")
-    if kernel.band_limit == 0 or group.order == 1:
-        return kernel
-    if group.order is not None:
-        function, band_limit = _mean_over(kernel, group.elements()), kernel.band_limit
-    elif group.dimension == 2:
-        function, band_limit = _mean_over_circle(kernel, n_angles), 0
-    else:
-        raise ValueError(f"the average over {group.name} is not available; give an isotropic kernel instead")
-    return Kernel(
-        function,
-        f"average of {kernel.name} over {group.name}",
-        band_limit,
-        group.dimension,
-        kernel.normalise,
-        kernel.extent,
-    )
+    if group.dimension != rule.dimension:
+        raise ValueError(f"{group!r} and the rule's nodes, of dimension {rule.dimension}, do not fit")
+    with torch.no_grad():
+        plain = replace(kernel, normalise=False)
+        values = _finite_values(plain, rule.nodes).reshape(len(rule), -1)
+        nearest = project(plain, group)(rule.nodes).reshape(len(rule), -1)
+        weights = rule.weights.abs()[:, None]
+        size = float((weights * values**2).sum())
+        return math.sqrt(float((weights * (values - nearest) ** 2).sum()) / size) if size else 0.0
 
 
 def _finite_values(kernel: Kernel, nodes: Tensor) -> Tensor:
     values = kernel(nodes)
     if not bool(torch.isfinite(values).all()):
         place = int(torch.nonzero(~torch.isfinite(values))[0, 0])
-        raise ValueError(f"{kernel.name} is {float(values[place])} at {nodes[place].tolist()}, node {place}")
+        bad = values[place][~torch.isfinite(values[place])][0]
+        raise ValueError(f"{kernel.name} is {float(bad)} at {nodes[place].tolist()}, node {place}")
     return values
 
 
 def _values_after(kernel: Kernel, element: Tensor, nodes: Tensor, group: StructureGroup) -> Tensor:
-    """k(h v_q) `(Q,)` for one element h of the group."""
+    """ρ_out(h)⁻¹ k(h v_q) ρ_in(h) `(Q, ...)` for one element h of the group."""
     try:
-        return _finite_values(kernel, nodes @ element.mT)
+        return pulled_back(kernel, lambda moved: _finite_values(kernel, moved), nodes, element)
     except OffTableError as error:
         raise HolonomyError(
             f"{kernel.name} cannot be carried under the holonomy group ({group.name}): the "
@@ -142,24 +135,20 @@ def _values_after(kernel: Kernel, element: Tensor, nodes: Tensor, group: Structu
         ) from error
 
 
-def _mean_over(kernel: Kernel, elements: Tensor) -> Callable[[Tensor], Tensor]:
-    """v ↦ the mean of k(h v) over elements `(n, d, d)`."""
+def _nearest(kernel: Kernel, group: StructureGroup, rule: TangentRule) -> str:
+    """A sentence on the distance to the nearest admissible kernel, where the average can be taken."""
+    if not group.is_finite and group.dimension > 3:
+        return ""
+    try:
+        return f"The nearest admissible kernel lies {distance(kernel, group, rule):.3g} of its L² size away. "
+    except OffTableError:
+        return ""  # a table that the group moves off its nodes has no average
 
-    def function(nodes: Tensor) -> Tensor:
-        return torch.stack([kernel(nodes @ element.mT) for element in elements]).mean(0)
 
-    return function
-
-
-def _mean_over_circle(kernel: Kernel, n_angles: int) -> Callable[[Tensor], Tensor]:
-    """v ↦ the mean of k over n equal angles on the circle of radius |v|."""
-    if n_angles < 1:
-        raise ValueError(f"n_angles must be ≥ 1; got {n_angles}")
-    step = 2 * math.pi / n_angles
-    directions = rotation_matrix(step * torch.arange(n_angles, dtype=torch.float64))[..., 0]
-
-    def function(nodes: Tensor) -> Tensor:
-        radii = torch.linalg.vector_norm(nodes, dim=-1)
-        return torch.stack([kernel(radii[..., None] * direction) for direction in directions]).mean(0)
-
-    return function
+def _lift(kernel: Kernel, group: StructureGroup) -> str:
+    """Field types to go over to, for the message."""
+    richer = "regular" if group.is_finite else "1x1"
+    if kernel.rep_in is None:
+        extra = " or sign" if group.reverses_orientation else ""
+        return f'output type "{richer}"{extra} in place of scalars'
+    return f'output type "{richer}" added to "{kernel.rep_out}"'

@@ -1,4 +1,4 @@
-"""Kernel: a real function on the tangent space, which a manifold carries from point to point."""
+"""Kernel: a function on the tangent space, real or matrix-valued, which a manifold carries from point to point."""
 
 from __future__ import annotations
 
@@ -63,6 +63,8 @@ class Kernel:
         dimension: int | None = None,
         normalise: bool = False,
         extent: float | None = None,
+        rep_in: Representation | None = None,
+        rep_out: Representation | None = None,
     ) -> Kernel:
         """The kernel of any function of tangent vectors; arguments as the attributes of `Kernel`.
 
@@ -73,21 +75,38 @@ class Kernel:
                 f"a kernel is made from a function of tangent vectors; got {type(function).__name__}"
             )
         name = getattr(function, "__name__", "kernel") if name is None else name
-        return cls(function, name, band_limit, dimension, normalise, extent)
+        return cls(function, name, band_limit, dimension, normalise, extent, rep_in, rep_out)
+
+    def __post_init__(self) -> None:
+        if (self.rep_in is None) != (self.rep_out is None):
+            raise ValueError(f"kernel {self.name} needs both rep_in and rep_out, or neither")
+        if self.rep_in is not None and self.normalise:
+            raise ValueError(
+                f"kernel {self.name} maps {self.rep_in} to {self.rep_out} and has no one integral to be divided by; "
+                "use normalise=False"
+            )
+
+    @property
+    def value_shape(self) -> tuple[int, ...]:
+        """The shape of the value at one node: () for a scalar kernel, (C_out, C_in) between field types."""
+        if self.rep_in is None or self.rep_out is None:
+            return ()
+        return (self.rep_out.size, self.rep_in.size)
 
     def __call__(self, nodes: Tensor) -> Tensor:
-        """The values `(...,)`, float64, at nodes `(..., d)`; never normalised.
+        """The values `(...,)`, or `(..., C_out, C_in)`, float64, at nodes `(..., d)`; never normalised.
 
         Raises `ValueError` where the nodes have another dimension than the kernel, or the function does not
-        return one number for each node.
+        return one number, or one matrix, for each node.
         """
         nodes = float64("nodes", nodes, (self.dimension,))
         values = self.function(nodes)
-        if not isinstance(values, Tensor) or values.shape != nodes.shape[:-1]:
+        expected = (*nodes.shape[:-1], *self.value_shape)
+        if not isinstance(values, Tensor) or tuple(values.shape) != expected:
             came = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
             raise ValueError(
                 f"kernel {self.name}: for nodes of shape {tuple(nodes.shape)} the function must return a "
-                f"tensor of shape {tuple(nodes.shape[:-1])}; it returned {came}"
+                f"tensor of shape {expected}; it returned {came}"
             )
         return values.to(torch.float64)
 
@@ -97,6 +116,8 @@ class Kernel:
 
     def weights(self, rule: TangentRule, nodes: Tensor | None = None) -> Tensor:
         """k(v_q) w_q `(..., Q)`, float64: what the values of a field at the nodes are multiplied by and summed.
+
+        `(..., Q, C_out, C_in)` between field types.
 
         With `normalise`, divided by their sum over Q, so that a constant field is kept.
 
@@ -108,7 +129,8 @@ class Kernel:
         """
         if self.dimension not in (None, rule.dimension):
             raise ValueError(f"kernel {self.name} has dimension {self.dimension}, the rule {rule.dimension}")
-        products = self(rule.nodes if nodes is None else nodes) * rule.weights
+        weights = rule.weights.reshape(-1, *([1] * len(self.value_shape)))
+        products = self(rule.nodes if nodes is None else nodes) * weights
         if not self.normalise:
             return products
         total = products.sum(-1, keepdim=True)
@@ -132,6 +154,8 @@ class Kernel:
     def transformed(self, matrix: Tensor) -> Kernel:
         """h·k: v ↦ k(h⁻¹ v) for an orthogonal h `(d, d)`; so (g h)·k = g·(h·k).
 
+        Between field types v ↦ ρ_out(h) k(h⁻¹ v) ρ_in(h)⁻¹; a kernel is admissible for a group if h·k = k there.
+
         >>> east = Kernel.from_function(lambda v: v[..., 0], name="x")
         >>> quarter_turn = torch.tensor([[0.0, -1.0], [1.0, 0.0]])
         >>> east.transformed(quarter_turn)(torch.tensor([0.0, 2.0]))
@@ -145,10 +169,16 @@ class Kernel:
         defect = float((plain.mT @ plain - torch.eye(d, dtype=torch.float64)).abs().max())
         if defect > 1e-6:
             raise ValueError(f"a kernel is transformed by orthogonal matrices; MᵀM misses 1 by {defect:.3g}")
+
+        def function(nodes: Tensor) -> Tensor:
+            values = self(nodes @ matrix)  # for row vectors, h⁻¹ v = hᵀ v is v @ h
+            if self.rep_in is None or self.rep_out is None:
+                return values
+            return self.rep_out.matrix(matrix) @ values @ self.rep_in.matrix(matrix).mT
+
         return replace(
             self,
-            # For row vectors, h⁻¹ v = hᵀ v is v @ h.
-            function=lambda nodes: self(nodes @ matrix),
+            function=function,
             name=f"{self.name} moved by {describe_element(plain)}",
             dimension=d,
         )
@@ -198,6 +228,8 @@ def _combined(first: Kernel, second: Kernel, sign: float, symbol: str) -> Kernel
         raise ValueError(
             f"no sum: {first.name} has dimension {first.dimension}, {second.name} {second.dimension}"
         )
+    if (first.rep_in, first.rep_out) != (second.rep_in, second.rep_out):
+        raise ValueError(f"no sum: {first.name} maps {_types(first)}, {second.name} maps {_types(second)}")
     limits = [kernel.band_limit for kernel in (first, second) if kernel.band_limit is not None]
     extents = [kernel.extent for kernel in (first, second) if kernel.extent is not None]
     return Kernel(
@@ -206,7 +238,13 @@ def _combined(first: Kernel, second: Kernel, sign: float, symbol: str) -> Kernel
         band_limit=max(limits) if len(limits) == 2 else None,
         dimension=dimensions.pop() if dimensions else None,
         extent=max(extents) if len(extents) == 2 else None,
+        rep_in=first.rep_in,
+        rep_out=first.rep_out,
     )
+
+
+def _types(kernel: Kernel) -> str:
+    return "scalars to scalars" if kernel.rep_in is None else f"{kernel.rep_in} to {kernel.rep_out}"
 
 
 def _require_plain(kernel: Kernel) -> None:

@@ -223,7 +223,7 @@ def test_bad_input_is_refused() -> None:
         invariance_defect(blown, StructureGroup.reflection(), RULE)
     with pytest.raises(ValueError, match="does not act there"):
         project(derivative_of_gaussian(0.3), StructureGroup.trivial(3))
-    with pytest.raises(ValueError, match=r"average over SO\(3\) is not available"):
-        project(derivative_of_gaussian(0.3, (1, 0, 0)), StructureGroup.special_orthogonal(3))
+    with pytest.raises(ValueError, match=r"average over SO\(4\) is not available"):
+        project(derivative_of_gaussian(0.3, (1, 0, 0, 0)), StructureGroup.special_orthogonal(4))
     with pytest.raises(ValueError, match="n_angles"):
         project(gabor(0.3, 0.2), StructureGroup.special_orthogonal(2), n_angles=0)
