@@ -206,7 +206,7 @@ def test_a_constant_stays_where_the_boundary_is_made_good(cap, boundary):
         assert torch.allclose(reference, ones, rtol=0, atol=1e-12)
         zero = mc.Pullback.build(manifold, sites, RULE, boundary="zero")
         lost = mc.correlate(ones, kernel, zero)
-        # Sites near the boundary lose up to about half of the disc (three quarters at corners), the others nothing.
+        # Sites near the boundary lose about half of the disc (at corners three quarters), others nothing.
         assert 0.2 < float(lost.min()) < 0.75
         assert float(lost.max()) == pytest.approx(1.0, abs=1e-12)
 
