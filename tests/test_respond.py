@@ -90,28 +90,28 @@ def test_edges_of_a_height_on_the_sphere_are_its_gradient() -> None:
     assert torch.allclose(edges, gradient, rtol=0, atol=0.01)
 
 
-@pytest.mark.parametrize("name", ["edges", "ridges"])
-def test_no_frame_matters(name: str) -> None:
+def test_no_frame_matters() -> None:
     """Turning the faces over mirrors all frames, and with them the nodes."""
     torus = mc.load_mesh(MESHES / "torus.ply")
-    mirrored = torus.faces[:, [0, 2, 1]]
+    turned = mc.MeshSurface(torus.vertices, torus.faces[:, [0, 2, 1]])
     signal = field(torus, torch.sin(3 * torus.vertices[:, 0]) + torus.vertices[:, 2])
-    turned = mc.MeshSurface(torus.vertices, mirrored)
-    settings = Settings(0.3)
-    here = respond(torus, signal, PRESETS[name], settings, n_radial=12, n_angular=64).values
-    there = respond(turned, signal, PRESETS[name], settings, n_radial=12, n_angular=64).values
-    # The nodes are others, so quadrature of a piecewise linear field remains.
-    assert torch.allclose(here, there, rtol=0, atol=4e-3 * float(here.abs().max()))
-    raw = find("derivative")
-    one = respond(torus, signal, raw, settings, gauge_dependent=True).values
-    other = respond(turned, signal, raw, settings, gauge_dependent=True).values
-    assert not torch.allclose(one, other, atol=0.1 * float(one.abs().max()))
+
+    def change(name: str, **choices: bool) -> float:
+        here, there = (
+            respond(s, signal, find(name), Settings(0.25), **choices).values for s in (torus, turned)
+        )
+        return float((here - there).abs().max() / here.abs().max())
+
+    # Where the nodes are others, the quadrature of a piecewise linear field is, too.
+    assert change("edges") < 0.01
+    assert change("ridges") < 0.01
+    assert change("derivative", gauge_dependent=True) > 0.1
 
 
 def test_kernels_by_name_agree_with_correlate() -> None:
-    settings = Settings(0.3, sigma=0.08)
+    settings = Settings(0.2, sigma=0.06)
     noise = read_signal(SPHERE, "noise")
-    for name in ("gaussian", "laplacian-of-gaussian", "ring"):
+    for name in ("gaussian", "ring"):
         out = respond(SPHERE, noise, KERNELS[name], settings)
         pull = mc.Pullback.build(SPHERE, SPHERE.sites(), out.rule)
         assert torch.allclose(out.values, mc.correlate(noise.values, out.kernels[0], pull), atol=1e-12)
@@ -136,7 +136,8 @@ def test_vectors_are_carried_not_averaged_in_space() -> None:
     turning = field(SPHERE, torch.stack([-y, x, torch.zeros_like(x)], dim=1), "vector")
     out = respond(SPHERE, turning, PRESETS["smooth"], Settings(0.5)).values
     ratio = (out * turning.values).sum() / turning.values.square().sum()
-    assert torch.allclose(out, ratio * turning.values, rtol=0, atol=2e-3)
+    # Each vertex holds its curvature, up to 0.008 rad, in one point: paths beside it turn differently.
+    assert torch.allclose(out, ratio * turning.values, rtol=0, atol=4e-3)
     assert 0.9 < float(ratio) < 1.0
     with pytest.raises(mc.HolonomyError, match="does not act on tangent vectors"):
         respond(SPHERE, turning, PRESETS["edges"], Settings(0.5))

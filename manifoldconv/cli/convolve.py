@@ -164,12 +164,12 @@ def run(surface: MeshSurface, field: Signal, preset: Preset, settings: Settings,
 
 def shell_words(refusal: str) -> str:
     """The message of a `HolonomyError` with the ways out that the command line has."""
-    from manifoldconv.kernels.constraint import WAYS_OUT
-
-    return refusal.replace(
-        WAYS_OUT,
-        "Take an isotropic kernel such as gaussian, or a preset such as edges, which no choice of frames "
-        "changes, or --gauge-dependent to go on with an answer that depends on the frames chosen.",
+    reason, found, _ = refusal.partition("the path that carried it.")
+    if not found:
+        return refusal.replace("gauge_dependent=True", "--gauge-dependent")
+    return (
+        f"{reason}{found} Take an isotropic kernel such as gaussian, or a preset such as edges, which no "
+        "choice of frames changes, or --gauge-dependent to go on with an answer that depends on the frames chosen."
     )
 
 

@@ -32,6 +32,12 @@ class Outcome:
 Run = Callable[..., Outcome]
 
 
+@pytest.fixture(autouse=True)
+def _quick_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sample a pixel: what pictures look like is the business of the tests of `plot`."""
+    monkeypatch.setattr("manifoldconv.plot.picture.SUBPIXELS", 1)
+
+
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     """Call the command line with arguments of any type."""
