@@ -169,7 +169,7 @@ def shell_words(refusal: str) -> str:
         return refusal.replace("gauge_dependent=True", "--gauge-dependent")
     return (
         f"{reason}{found} Take an isotropic kernel such as gaussian, or a preset such as edges, which no "
-        "choice of frames changes, or --gauge-dependent to go on with an answer that depends on the frames chosen."
+        "choice of frames changes, or --gauge-dependent to go on with an answer that depends on the frames."
     )
 
 
