@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from manifoldconv.threads import threads_for
+
 
 @dataclass(frozen=True, eq=False)
 class Pattern:
@@ -35,10 +37,10 @@ def pattern(index: Tensor, weight: Tensor, n_columns: int) -> Pattern:
     rows = len(index)
     sites = np.ascontiguousarray(index.numpy()).reshape(rows, -1)
     weights = np.ascontiguousarray(weight.detach().numpy()).reshape(rows, -1)
-    threads = numba.get_num_threads()
-    lengths = _row_lengths(sites, weights, n_columns, threads)
-    start = np.concatenate([[0], np.cumsum(lengths)])
-    columns, place = _places(sites, weights, n_columns, start, threads)
+    with threads_for(sites.size) as threads:
+        lengths = _row_lengths(sites, weights, n_columns, threads)
+        start = np.concatenate([[0], np.cumsum(lengths)])
+        columns, place = _places(sites, weights, n_columns, start, threads)
     return Pattern(torch.from_numpy(lengths), torch.from_numpy(columns), torch.from_numpy(place).reshape(index.shape))
 
 

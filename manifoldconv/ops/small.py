@@ -7,13 +7,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from manifoldconv.threads import threads_for
+
 
 def back_and_forth(there: Tensor, stencil: Tensor) -> Tensor:
     """thereᵀ @ stencil for each s: `(..., d, d)` and `(..., S, d, d)` to `(..., S, d, d)`, float64 on the CPU."""
     d, width = stencil.shape[-1], stencil.shape[-3]
     left = np.ascontiguousarray(there.expand(*stencil.shape[:-3], d, d).reshape(-1, d, d).numpy())
     right = np.ascontiguousarray(stencil.reshape(-1, width, d, d).numpy())
-    return torch.from_numpy(_transposed_products(left, right)).reshape(stencil.shape)
+    with threads_for(len(left)):
+        return torch.from_numpy(_transposed_products(left, right)).reshape(stencil.shape)
 
 
 @numba.njit(cache=True, parallel=True)

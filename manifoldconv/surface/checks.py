@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from manifoldconv.errors import GeometryError
 from manifoldconv.surface.points import SurfacePoint
+from manifoldconv.threads import threads_for
 
 FACE, VERTEX, WEIGHTS, CORNER = 0, 1, 2, 3
 
@@ -19,7 +20,8 @@ def check_points(points: SurfacePoint, faces: NDArray[np.int64], n_vertices: int
             f"points of a mesh are SurfacePoint objects (see vertex_points); got {type(points).__name__}"
         )
     face, weights, vertex = points.reshape(-1).arrays()
-    where, what = _first_bad(face, weights, vertex, faces, n_vertices, numba.get_num_threads())
+    with threads_for(len(face)) as threads:
+        where, what = _first_bad(face, weights, vertex, faces, n_vertices, threads)
     if where < 0:
         return
     if what == FACE:

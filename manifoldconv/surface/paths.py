@@ -28,8 +28,13 @@ def off_the_edges(path: SurfacePoint) -> SurfacePoint:
     return SurfacePoint(path.face, torch.where(on_edge[:, None], inside, path.barycentric), path.vertex)
 
 
-def events_of_polyline(tables: Tables, path: SurfacePoint, velocity: Tensor, transport: Tensor) -> list[Event]:
-    """What a closed polyline crosses, from the velocity `(P, 2)` and transport `(P, 2, 2)` of its P segments."""
+def events_of_polyline(
+    tables: Tables, path: SurfacePoint, velocity: Tensor, transport: Tensor, crossing: tuple[SurfacePoint, Tensor]
+) -> list[Event]:
+    """What a closed polyline crosses, from the velocity `(P, 2)` and transport `(P, 2, 2)` of its P segments.
+
+    `crossing`: the path whose crossings are taken, as `off_the_edges` gives it, and its velocities.
+    """
     events: list[Event] = []
     orientation = 1.0
     arriving = _way_back(tables, path[len(path) - 1], velocity[-1], transport[-1])
@@ -39,7 +44,7 @@ def events_of_polyline(tables: Tables, path: SurfacePoint, velocity: Tensor, tra
         if vertex >= 0:
             leaving = (math.atan2(float(v[1]), float(v[0])) % (2 * math.pi)) / float(tables.scale[vertex])
             events.append(Visit(vertex, arriving, leaving, orientation))
-        for row in _recorded(tables, point, v):
+        for row in _recorded(tables, crossing[0][segment], crossing[1][segment]):
             side = orientation * row[4]
             events.append(Crossing(int(row[1]), side) if row[0] == 0 else Visit(int(row[1]), row[2], row[3], side))
         orientation *= float(torch.sign(torch.linalg.det(transport[segment])))

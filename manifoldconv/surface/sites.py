@@ -11,6 +11,7 @@ from torch import Tensor
 from manifoldconv.sampling import Sites, Stencil
 from manifoldconv.surface.points import SurfacePoint
 from manifoldconv.surface.segments import centroid_transport, vertex_stencil
+from manifoldconv.threads import threads_for
 
 if TYPE_CHECKING:
     from manifoldconv.surface.surface import MeshSurface
@@ -34,7 +35,8 @@ class VertexSites(Sites):
         """The three corners of each point's face, or the one vertex that it is."""
         self.manifold.check_points(points)
         flat = points.reshape(-1)
-        index, weight, transport = vertex_stencil(self.manifold.tables, *flat.arrays())
+        with threads_for(len(flat)):
+            index, weight, transport = vertex_stencil(self.manifold.tables, *flat.arrays())
         shape = points.shape
         return Stencil(
             torch.from_numpy(index).reshape(*shape, 3),

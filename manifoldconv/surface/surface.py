@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Literal
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -31,6 +30,7 @@ from manifoldconv.surface.segments import reframe_points
 from manifoldconv.surface.sites import FaceSites, VertexSites
 from manifoldconv.surface.trace import COMPLETE, TOO_LONG, trace_rays
 from manifoldconv.surface.unfold import log_pairs
+from manifoldconv.threads import threads_for
 
 # Radians of curvature below which a vertex counts as flat.
 FLAT = 1e-9
@@ -221,12 +221,10 @@ class MeshSurface(Manifold):
         shape = torch.broadcast_shapes(x.shape, velocity.shape[:-1])
         start = x.expand(*shape).reshape(-1)
         velocity = velocity.expand(*shape, 2).reshape(-1, 2)
-        face, barycentric, vertex, transport, length, status = trace_rays(
-            self.tables,
-            *start.arrays(),
-            velocity.detach().contiguous().numpy(),
-            boundary == "reflect",
-        )
+        speed = velocity.detach().contiguous().numpy()
+        with threads_for(len(start)):
+            traced = trace_rays(self.tables, *start.arrays(), speed, boundary == "reflect")
+        face, barycentric, vertex, transport, length, status = traced
         if (status == TOO_LONG).any():
             ray = int(np.flatnonzero(status == TOO_LONG)[0])
             raise GeometryError(
@@ -260,12 +258,8 @@ class MeshSurface(Manifold):
 
     def log_with_bound(self, x: SurfacePoint, y: SurfacePoint) -> tuple[Tensor, Tensor]:
         """For N pairs: the straight logarithm `(N, 2)`, and the length `(N,)` of a path along edges."""
-        vectors, bound = log_pairs(
-            self.tables,
-            *x.arrays(),
-            *y.arrays(),
-            numba.get_num_threads(),
-        )
+        with threads_for(len(x), few=20) as threads:
+            vectors, bound = log_pairs(self.tables, *x.arrays(), *y.arrays(), threads)
         return torch.from_numpy(vectors), torch.from_numpy(bound)
 
     def transport_between(self, x: SurfacePoint, y: SurfacePoint) -> Tensor:
@@ -316,30 +310,34 @@ class MeshSurface(Manifold):
         elif kind == "edges":
             vertices = [int(vertex) for vertex in loop]
             path = self.vertex_points(vertices)
-            events, matrix = self._walk_round(path, edge_velocities(self.tables, vertices))
+            velocity = edge_velocities(self.tables, vertices)
+            events, matrix = self._walk_round(path, velocity, (path, velocity))
         elif kind == "points":
             path = self.as_path(loop)
             self.check_points(path)
             gap = float(self.distance_between_points(path[:1], path[-1:])[0])
             if not gap <= 1e-9 * self.mean_edge_length:
                 raise GeometryError(f"the loop is not closed: its last point lies {gap:.3g} from its first")
-            matrix = self.reframe(path[-1:], path[:1])[0] @ self.transport(path)
-            crossing = off_the_edges(path)
-            crossing = SurfacePoint.stack([*(crossing[i] for i in range(len(path) - 1)), crossing[0]])
-            events, _ = self._walk_round(crossing, self.log(crossing[:-1], crossing[1:]))
+            closed = SurfacePoint.stack([*(path[i] for i in range(len(path) - 1)), path[0]])
+            self.transport(closed)  # names the segment that has no straight geodesic
+            beside = off_the_edges(closed)
+            crossing = beside, self.log(beside[:-1], beside[1:])
+            events, matrix = self._walk_round(closed, self.log(closed[:-1], closed[1:]), crossing)
         else:
             raise ValueError(f'kind must be "points", "faces" or "edges"; got {kind!r}')
         keeps = bool(torch.linalg.det(matrix) > 0)
         return LoopHolonomy(matrix, enclosed_curvature(self.tables, events) if keeps else None)
 
-    def _walk_round(self, path: SurfacePoint, velocity: Tensor) -> tuple[list[Event], Tensor]:
-        """What a polyline with given velocities `(P, 2)` crosses, and the transport along it."""
+    def _walk_round(
+        self, path: SurfacePoint, velocity: Tensor, crossing: tuple[SurfacePoint, Tensor]
+    ) -> tuple[list[Event], Tensor]:
+        """What a polyline with velocities `(P, 2)` crosses (see `events_of_polyline`), and the transport along it."""
         geodesic = self.geodesic(path[:-1], velocity)
         steps = self.reframe(geodesic.end, path[1:]) @ geodesic.transport
         matrix = torch.eye(2, dtype=torch.float64)
         for step in steps:
             matrix = step @ matrix
-        return events_of_polyline(self.tables, path, velocity, steps), matrix
+        return events_of_polyline(self.tables, path, velocity, steps, crossing), matrix
 
     def distance_between_points(self, x: SurfacePoint, y: SurfacePoint) -> Tensor:
         """The length of the straight logarithm; inf where there is none."""

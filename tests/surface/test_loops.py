@@ -93,8 +93,12 @@ def test_polygons_turn_by_the_curvature_that_they_enclose(name, vertices, reques
     rng = np.random.default_rng(7)
     compared = 0
     for _ in range(60):
+        polygon = random_polygon(surface, rng, 0.3, vertices)
+        corners = [int(point.vertex) for point in polygon[:-1] if point.vertex >= 0]
+        if len(set(corners)) < len(corners):  # runs through a vertex twice
+            continue
         try:
-            found = surface.holonomy(random_polygon(surface, rng, 0.3, vertices))
+            found = surface.holonomy(polygon)
         except mc.GeometryError:  # no straight line between two of the corners
             continue
         assert not found.reflects

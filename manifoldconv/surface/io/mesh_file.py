@@ -8,10 +8,14 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from manifoldconv.errors import GeometryError
+
+if TYPE_CHECKING:
+    from manifoldconv.surface.repair import RepairResult
 
 Array = np.ndarray
 
@@ -62,6 +66,8 @@ class MeshFile:
         face_polygon: `(F,)` int64, the polygon of the file that each triangle is part of.
         notices: sentences for the user on how the file was taken ("... split into triangles").
         vertex_line, face_line: line numbers in a text file, from 1; None for binary ones.
+        repair: what `load_mesh(path, repair=...)` changed, with the maps between the vertices of the file and
+            these; None where no repair was asked for.
     """
 
     path: Path
@@ -73,6 +79,7 @@ class MeshFile:
     notices: tuple[str, ...] = ()
     vertex_line: Array | None = None
     face_line: Array | None = None
+    repair: RepairResult | None = None
 
     def where(self, face: int) -> str:
         """The place of a face in the file, for messages: "face 12 (line 45)"."""
