@@ -50,8 +50,11 @@ def show_table(title: str, rows: Mapping[str, Any]) -> None:
     table.add_column(overflow="fold")
     for name, value in rows.items():
         table.add_row(name, plain(value))
-    console.print(f"[bold]{_escaped(title)}[/bold]")
-    console.print(table)
+    # Printed by us: a reader that has gone (`| head`) is then ours to deal with, too.
+    with console.capture() as text:
+        console.print(f"[bold]{_escaped(title)}[/bold]")
+        console.print(table)
+    print("\n".join(line.rstrip() for line in text.get().splitlines()))
 
 
 def plain(value: Any) -> str:
