@@ -5,9 +5,10 @@ Y(h v) = D(h) Y(v), the constraint K(h v) = ρ_out(h) K(v) ρ_in(h)⁻¹ is line
 
     Σ_b D(h)_{b a} c_b = ρ_out(h) c_a ρ_in(h)⁻¹,
 
-does not mix orders m of harmonics, and need only hold for generators h: for those of the components as it stands,
-for the connected part as its derivative, in the direction of generators of the Lie algebra. So the solutions are an
-exact null space, without sampling of the group (Finzi, Welling and Wilson 2021; Weiler and Cesa 2019, section 2).
+does not mix orders m of harmonics, and need only hold for generators h: for those of the components as it
+stands, for the connected part as its derivative, in the direction of generators of the Lie algebra. So the
+solutions are an exact null space, without sampling of the group (Finzi, Welling and Wilson 2021; Weiler and
+Cesa 2019, section 2).
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ NULL = 1e-10
 
 
 def harmonics(nodes: Tensor, order: int) -> Tensor:
-    """The real harmonics of one order at the directions of nodes `(..., d)`: `(..., 1 or 2)`, or `(..., 2l + 1)`.
+    """The real harmonics of one order at the directions of nodes `(..., d)`: `(..., n)`, n their number.
 
-    Orthonormal in the mean over the sphere. At the origin the values belong to no direction, and are those of an axis.
+    Orthonormal in the mean over the sphere. At the origin the values belong to no direction, and are those
+    of an axis.
     """
     if nodes.shape[-1] == 2:
         return circular_harmonics(nodes, order)
@@ -43,10 +45,10 @@ def harmonics(nodes: Tensor, order: int) -> Tensor:
 
 @lru_cache(maxsize=4096)
 def angular_solutions(block_in: Block, block_out: Block, group: StructureGroup, order: int) -> Tensor:
-    """An orthonormal basis `(n, size_out, size_in, harmonics)` of the angular kernels of one order between two blocks.
+    """An orthonormal basis `(n, size_out, size_in, harmonics)` of the angular kernels of one order.
 
-    Σ_a basis[n, :, :, a] Y_a(v / |v|), orthonormal in the mean over the sphere of tr(Kᵀ K'). Always the same, and with
-    as many zeros as a pivoted elimination gives.
+    Σ_a basis[n, :, :, a] Y_a(v / |v|), orthonormal in the mean over the sphere of tr(Kᵀ K'). Always the
+    same, and with as many zeros as a pivoted elimination gives.
     """
     rep_in = Representation.of_terms(group, [(block_in, 1)])
     rep_out = Representation.of_terms(group, [(block_out, 1)])
@@ -83,8 +85,9 @@ def _harmonic_block(order: int, dimension: int) -> Block:
 def _null_space(matrix: Tensor, size: int) -> Tensor:
     """Orthonormal rows `(n, size)` that span the null space, by pivoted Gram-Schmidt on its projector.
 
-    The columns of the projector on the null space are the projections of single entries, so they are sparse wherever
-    the constraint couples few entries. Pivots are the largest remaining column, ties (to rounding) the first.
+    The columns of the projector on the null space are the projections of single entries, so they are sparse
+    wherever the constraint couples few entries. Pivots are the largest remaining column, ties (to rounding)
+    the first.
     """
     values, vectors = torch.linalg.eigh(matrix.mT @ matrix)
     null = vectors[:, values < NULL].mT

@@ -2,9 +2,10 @@
 
     (P k)(v) = ∫_G ρ_out(h)⁻¹ k(h v) ρ_in(h) dh,    dh the Haar measure with ∫_G dh = 1
 
-A group is a finite set of components times a connected part. The components are summed over. For the connected part
-the average is taken at a reference point of the orbit of v, and carried to v by an element that takes it there: what
-comes out is admissible whatever the number of quadrature nodes, and is the integral where those suffice.
+A group is a finite set of components times a connected part. The components are summed over. For the
+connected part the average is taken at a reference point of the orbit of v, and carried to v by an element
+that takes it there: what comes out is admissible whatever the number of quadrature nodes, and is the
+integral where those suffice.
 """
 
 from __future__ import annotations
@@ -23,19 +24,24 @@ from manifoldconv.orthogonal import rotation_matrix
 
 Function = Callable[[Tensor], Tensor]
 
+RADII_APART = 2.0**44
+"""Radii that agree to this part of the largest are one: the kernel changes by 1e-13 of its slope."""
+
 
 def project(kernel: Kernel, group: StructureGroup, n_angles: int = 64) -> Kernel:
     """The average of a kernel over a group: the nearest kernel that the group admits.
 
         (P k)(v) = ∫_G ρ_out(h)⁻¹ k(h v) ρ_in(h) dh,    scalar kernels: ∫_G k(h v) dh
 
-    Finite groups are summed over. For SO(2) and O(2), also about an axis, the integral is a mean over `n_angles` equal
-    angles, exact where band limit and frequencies of the field types sum to less; for SO(3) and O(3) over `n_angles`
-    meridians times half as many circles of latitude (Gauss nodes). The answer is admissible to rounding in any case:
-    it is the average at one point of each orbit, carried along the orbit. An odd scalar kernel averages to zero.
+    Finite groups are summed over. For SO(2) and O(2), also about an axis, the integral is a mean over
+    `n_angles` equal angles, exact where band limit and frequencies of the field types sum to less; for
+    SO(3) and O(3) over `n_angles` meridians times half as many circles of latitude (Gauss nodes). The
+    answer is admissible to rounding in any case: it is the average at one point of each orbit, carried
+    along the orbit. An odd scalar kernel averages to zero.
 
-    Raises `ValueError` for infinite groups beyond dimension 3, where only scalar kernels of band limit 0 are returned,
-    as they are; `OffTableError` when the average of a table is sampled and an element moves nodes off the nodes.
+    Raises `ValueError` for infinite groups beyond dimension 3, where only scalar kernels of band limit 0
+    are returned, as they are; `OffTableError` when the average of a table is sampled and an element moves
+    nodes off the nodes.
     """
     if kernel.dimension not in (None, group.dimension):
         raise ValueError(f"{kernel.name} has dimension {kernel.dimension}; {group!r} does not act there")
@@ -68,7 +74,7 @@ def project(kernel: Kernel, group: StructureGroup, n_angles: int = 64) -> Kernel
 
 
 def pulled_back(kernel: Kernel, function: Function, nodes: Tensor, element: Tensor) -> Tensor:
-    """ρ_out(h)⁻¹ k(h v) ρ_in(h) at nodes v `(..., d)`, for h `(d, d)` or one h `(..., d, d)` for each node."""
+    """ρ_out(h)⁻¹ k(h v) ρ_in(h) at nodes v `(..., d)`, for h `(d, d)` or `(..., d, d)`, one a node."""
     values = function((element @ nodes[..., None])[..., 0])
     if kernel.rep_in is None or kernel.rep_out is None:
         return values
@@ -129,19 +135,23 @@ def _mean_about_axis(kernel: Kernel, inner: Function, n_angles: int, axis: Tenso
 
 def _mean_over_sphere(kernel: Kernel, inner: Function, n_angles: int) -> Function:
     """The mean over SO(3): taken at (0, 0, |v|), then over the turns about that axis, and carried to v."""
-    azimuths = rotation_matrix(2 * math.pi / n_angles * torch.arange(n_angles, dtype=torch.float64))
+    turns = torch.eye(3, dtype=torch.float64).repeat(n_angles, 1, 1)
+    turns[:, :2, :2] = rotation_matrix(2 * math.pi / n_angles * torch.arange(n_angles, dtype=torch.float64))
     heights, weights = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(max(1, n_angles // 2)))
-    elements = [(weight / 2 / n_angles, _about_z(turn) @ _tilt(height))
-                for height, weight in zip(heights, weights, strict=True) for turn in azimuths]  # fmt: skip
-    turns = torch.stack([_about_z(turn) for turn in azimuths])
+    tilts = torch.stack([_tilt(height) for height in heights])
 
     def function(nodes: Tensor) -> Tensor:
         radii = torch.linalg.vector_norm(nodes, dim=-1)
-        # Rules have few radii: the integral is taken once for each.
-        some, which = torch.unique(radii, return_inverse=True)
+        # Rules have few radii, up to rounding: the integral is taken once for each.
+        scale = RADII_APART / float(radii.max().clamp(min=1e-300))
+        some, which = torch.unique(torch.round(radii.detach() * scale) / scale, return_inverse=True)
+        some = radii if nodes.requires_grad else some
         reference = torch.stack([torch.zeros_like(some), torch.zeros_like(some), some], -1)
-        terms = [weight * pulled_back(kernel, inner, reference, element) for weight, element in elements]
-        mean = torch.stack(terms).sum(0)
+        mean: Tensor | float = 0.0
+        for tilt, weight in zip(tilts, weights / 2 / n_angles, strict=True):
+            lifted = (turns @ tilt).reshape(n_angles, *([1] * (reference.ndim - 1)), 3, 3)
+            mean = mean + weight * pulled_back(kernel, inner, reference, lifted).sum(0)
+        mean = torch.as_tensor(mean)
         if kernel.rep_in is not None and kernel.rep_out is not None:
             out, into = kernel.rep_out.matrix(turns), kernel.rep_in.matrix(turns)
             mean = torch.einsum("tji,...jk,tkl->...il", out, mean, into) / n_angles
@@ -149,7 +159,8 @@ def _mean_over_sphere(kernel: Kernel, inner: Function, n_angles: int) -> Functio
         direction = torch.where(
             radii[..., None] > 0, nodes / safe[..., None], nodes.new_tensor([0.0, 0.0, 1.0])
         )
-        return _carried(kernel, mean[which], _taking_z_to(direction))
+        values = mean if nodes.requires_grad else mean[which]
+        return _carried(kernel, values, _taking_z_to(direction))
 
     return function
 
@@ -159,10 +170,6 @@ def _carried(kernel: Kernel, values: Tensor, element: Tensor) -> Tensor:
     if kernel.rep_in is None or kernel.rep_out is None:
         return values
     return kernel.rep_out.matrix(element) @ values @ kernel.rep_in.matrix(element).mT
-
-
-def _about_z(turn: Tensor) -> Tensor:
-    return torch.block_diag(turn, torch.ones(1, 1, dtype=torch.float64))
 
 
 def _tilt(height: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """Which kernels a structure group admits: k(h v) = ρ_out(h) k(v) ρ_in(h)⁻¹ for every h in the group.
 
-For scalar kernels that is k(h v) = k(v). Where the holonomy group of a manifold holds an element that changes the kernel, the kernel carried along two
-paths to one point is two kernels, and the correlation is not defined.
+For scalar kernels that is k(h v) = k(v). Where the holonomy group of a manifold holds an element that
+changes the kernel, the kernel carried along two paths to one point is two kernels, and the correlation is
+not defined.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from manifoldconv.orthogonal import describe_element
 from manifoldconv.quadrature import TangentRule
 
 WAYS_OUT = (
-    "Ways out: average it over the group (manifoldconv.kernels.project(kernel, group)), or take an isotropic kernel "
-    "such as a Gaussian; let the fields carry more, so that more kernels are admissible (KernelSpace with {lift}); "
-    "declare the frames that the kernel refers to (a FrameField given to Pullback.build); or pass "
-    "gauge_dependent=True to go on with an answer that depends on the frames chosen."
+    "Ways out: average it over the group (manifoldconv.kernels.project(kernel, group)), or take an isotropic "
+    "kernel such as a Gaussian; let the fields carry more, so that more kernels are admissible (KernelSpace "
+    "with {lift}); declare the frames that the kernel refers to (a FrameField given to Pullback.build); or "
+    "pass gauge_dependent=True to go on with an answer that depends on the frames chosen."
 )
 
 
@@ -99,8 +100,8 @@ def distance(kernel: Kernel, group: StructureGroup, rule: TangentRule) -> float:
 
         ‖k - P k‖ / ‖k‖,    ‖k‖² = Σ_q |w_q| |k(v_q)|²,    P the average over the group (`project`)
 
-    Between 0 (admissible) and 1 (orthogonal to all admissible kernels) where the rule is as symmetric as the group.
-    Raises as `project` does, and `ValueError` where dimensions differ.
+    Between 0 (admissible) and 1 (orthogonal to all admissible kernels) where the rule is as symmetric as
+    the group. Raises as `project` does, and `ValueError` where dimensions differ.
     """
     if group.dimension != rule.dimension:
         raise ValueError(f"{group!r} and the rule's nodes, of dimension {rule.dimension}, do not fit")

@@ -1,4 +1,4 @@
-"""Kernel: a function on the tangent space, real or matrix-valued, which a manifold carries from point to point."""
+"""Kernel: a function on the tangent space, numbers or matrices as values, that a manifold carries along."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ class Kernel:
             raise ValueError(f"kernel {self.name} needs both rep_in and rep_out, or neither")
         if self.rep_in is not None and self.normalise:
             raise ValueError(
-                f"kernel {self.name} maps {self.rep_in} to {self.rep_out} and has no one integral to be divided by; "
-                "use normalise=False"
+                f"kernel {self.name} maps {self.rep_in} to {self.rep_out} and has no one integral to be "
+                "divided by; use normalise=False"
             )
 
     @property
@@ -115,7 +115,7 @@ class Kernel:
         return self(nodes)
 
     def weights(self, rule: TangentRule, nodes: Tensor | None = None) -> Tensor:
-        """k(v_q) w_q `(..., Q)`, float64: what the values of a field at the nodes are multiplied by and summed.
+        """k(v_q) w_q `(..., Q)`, float64: what a field's values at the nodes are multiplied by and summed.
 
         `(..., Q, C_out, C_in)` between field types.
 
@@ -154,7 +154,8 @@ class Kernel:
     def transformed(self, matrix: Tensor) -> Kernel:
         """h·k: v ↦ k(h⁻¹ v) for an orthogonal h `(d, d)`; so (g h)·k = g·(h·k).
 
-        Between field types v ↦ ρ_out(h) k(h⁻¹ v) ρ_in(h)⁻¹; a kernel is admissible for a group if h·k = k there.
+        Between field types v ↦ ρ_out(h) k(h⁻¹ v) ρ_in(h)⁻¹; a kernel is admissible for a group if h·k = k
+        there.
 
         >>> east = Kernel.from_function(lambda v: v[..., 0], name="x")
         >>> quarter_turn = torch.tensor([[0.0, -1.0], [1.0, 0.0]])

@@ -16,8 +16,9 @@ class RadialBasis:
 
         φ_{j,m}(r) = φ_j(r) · (1 - exp(-(r / r_0)²))^(m/2)
 
-    The second factor vanishes as (r / r_0)^m at the origin, where harmonics of order m > 0 have no direction, and is
-    nearly 1 beyond 2 r_0. Where φ_j is an even smooth function of r, φ_{j,m}(r) Y_m(v / r) is a smooth function of v.
+    The second factor vanishes as (r / r_0)^m at the origin, where harmonics of order m > 0 have no
+    direction, and is nearly 1 beyond 2 r_0. Where φ_j is an even smooth function of r, φ_{j,m}(r) Y_m(v /
+    r) is a smooth function of v.
 
     Make one by `gaussian_rings`, `bumps` or `from_functions`.
 
@@ -47,7 +48,8 @@ class RadialBasis:
     def gaussian_rings(cls, radius: float, count: int, width: float | None = None) -> RadialBasis:
         """exp(-(r - r_j)² / (2 s²)) + exp(-(r + r_j)² / (2 s²)), r_j = j · radius / n, j = 0, ..., n - 1.
 
-        The second term makes each an even function of r, smooth at the origin; φ_0 is halved to have the value 1 there.
+        The second term makes each an even function of r, smooth at the origin; φ_0 is halved to have the
+        value 1 there.
 
         Args:
             radius: of the disc; the last ring lies at radius (1 - 1/n), so that little is cut off.
@@ -69,7 +71,7 @@ class RadialBasis:
 
     @classmethod
     def bumps(cls, radius: float, count: int) -> RadialBasis:
-        """(1 - t²)³ P_j(2t² - 1), t = r / radius, and 0 beyond: polynomials in |v|², twice differentiable at the rim.
+        """(1 - t²)³ P_j(2t² - 1), t = r / radius, and 0 beyond: polynomials in |v|², smooth (C²) at the rim.
 
         P_j are the Legendre polynomials, j = 0, ..., n - 1.
         """

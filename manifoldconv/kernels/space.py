@@ -24,8 +24,8 @@ class Part:
         copies: `(copies_out, copies_in)`.
         order: m, the angular order.
         solutions: `(n, size_out, size_in, harmonics)`, between single copies.
-        start: the index of the first basis kernel of this part; they are counted over (copy out, copy in, solution,
-            radial function), the last fastest.
+        start: the index of the first basis kernel of this part; they are counted over (copy out, copy in,
+            solution, radial function), the last fastest.
     """
 
     out: slice
@@ -46,21 +46,21 @@ class KernelSpace:
 
         k(v) = Σ_{b} coefficients[b] φ_{j(b), m(b)}(|v|) A_b(v / |v|)
 
-    where A_b runs over a basis of all angular solutions of order m ≤ `band_limit`, found exactly as a null space
-    (see `manifoldconv.kernels.angular`), pair of summands by pair of summands, and φ over the radial functions.
-    The A_b are orthonormal in the mean over the sphere of tr(Aᵀ A'), and always the same.
+    where A_b runs over a basis of all angular solutions of order m ≤ `band_limit`, found exactly as a null
+    space (see `manifoldconv.kernels.angular`), pair of summands by pair of summands, and φ over the radial
+    functions. The A_b are orthonormal in the mean over the sphere of tr(Aᵀ A'), and always the same.
 
-    Numbers of angular solutions in the plane, for a band limit L large enough: between scalars 2L + 1 (trivial),
-    L + 1 (reflection), 1 + 2⌊L/n⌋ (C(n)), 1 (SO(2), O(2)); for SO(2) 2 from 0 to m ≥ 1 and 4 from m to n ≥ 1; for
-    O(2) 1 and 2 (Weiler and Cesa 2019, tables of appendix F). For SO(3) from l to J: 2 min(l, J) + 1 (Weiler, Geiger,
-    Welling, Boomsma and Cohen 2018, section 4).
+    Numbers of angular solutions in the plane, for a band limit L large enough: between scalars 2L + 1
+    (trivial), L + 1 (reflection), 1 + 2⌊L/n⌋ (C(n)), 1 (SO(2), O(2)); for SO(2) 2 from 0 to m ≥ 1 and 4
+    from m to n ≥ 1; for O(2) 1 and 2 (Weiler and Cesa 2019, tables of appendix F). For SO(3) from l to J: 2
+    min(l, J) + 1 (Weiler, Geiger, Welling, Boomsma and Cohen 2018, section 4).
 
     Args:
         rep_in, rep_out: field types, or their strings; types of a larger group are restricted to `group`.
         group: of dimension 2 or 3; by default that of `rep_in`.
         radial: by default three Gaussian rings on the unit disc.
-        band_limit: L, the largest angular order; by default the least that is complete between the types' blocks for
-            SO(d) and O(d), the sum of their largest frequencies, but not less than 2.
+        band_limit: L, the largest angular order; by default the least that is complete between the types'
+            blocks for SO(d) and O(d), the sum of their largest frequencies, but not less than 2.
 
     Attributes:
         parts: how the basis is ordered, a tuple of `Part`.
@@ -161,8 +161,9 @@ class KernelSpace:
         )
 
     def _part_values(self, nodes: Tensor, part: Part) -> Tensor:
-        """φ(|v|) A(v / |v|) of one part between single copies: `(..., solutions · radial, size_out, size_in)`."""
-        # sqrt has no derivative at 0, where the radial functions are even or vanish; the detour gives 0 there.
+        """φ(|v|) A(v / |v|) of a part between single copies: `(..., solutions · radial, s_out, s_in)`."""
+        # sqrt has no derivative at 0, where the radial functions are even or vanish; the detour gives 0
+        # there.
         squared = nodes.square().sum(-1)
         radii = torch.where(squared == 0, 0.0, torch.sqrt(torch.where(squared == 0, 1.0, squared)))
         radial = self.radial(radii, part.order)

@@ -13,8 +13,8 @@ from manifoldconv.groups import StructureGroup
 from manifoldconv.representations.harmonics import wigner_matrix
 
 NEAR_THE_GROUP = 1e-3
-"""How far a matrix may lie from an element of the group and still act as that element in a block that only the
-group's own elements act on ("regular", the one-dimensional blocks of frequency n/2)."""
+"""How far a matrix may lie from an element of the group and still act as it in a block that only the group's
+own elements act on ("regular", the one-dimensional blocks of frequency n/2)."""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def irreducible_names(group: StructureGroup, limit: int) -> list[str]:
 
 
 def product_names(first: Representation, second: Representation) -> list[tuple[str, int]]:
-    """The irreducible representations in a tensor product, with multiplicities, in the order of their list."""
+    """The irreducible representations in a tensor product, with multiplicities, in their listed order."""
     group = first.group
     if group.dimension == 3 and group.holds_rotations:
         return _clebsch_gordan(first, second)
@@ -41,7 +41,8 @@ def product_names(first: Representation, second: Representation) -> list[tuple[s
         raise ValueError(f"tensor products are reduced for the plane, SO(3) and O(3); not for {group!r}")
     stand_in = group
     if not group.is_finite:
-        # Frequencies up to half the order of C(n), D(n) are told apart by those, and have the same names there.
+        # Frequencies up to half the order of C(n), D(n) are told apart by those, and have the same names
+        # there.
         n = 2 * (first.frequency + second.frequency) + 3
         stand_in = StructureGroup.dihedral(n) if group.reverses_orientation else StructureGroup.cyclic(n)
     elements = stand_in.elements()

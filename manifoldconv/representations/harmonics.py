@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def circular_harmonics(nodes: Tensor, order: int) -> Tensor:
-    """cos mθ, sin mθ, times √2, at the angles of nodes `(..., 2)`: `(..., 2)`; for m = 0 the constant 1, `(..., 1)`.
+    """cos mθ, sin mθ, times √2, at the angles of nodes `(..., 2)`: `(..., 2)`; for m = 0 just 1, `(..., 1)`.
 
     Orthonormal in the mean over the circle. At the origin θ counts as 0.
     """
@@ -23,8 +23,8 @@ def circular_harmonics(nodes: Tensor, order: int) -> Tensor:
 def spherical_harmonics(directions: Tensor, degree: int) -> Tensor:
     """The real spherical harmonics of one degree l at unit vectors `(..., 3)`: `(..., 2l + 1)`.
 
-    With the polar axis y and without the Condon-Shortley sign, in the order m = -l, ..., l, as in e3nn; so those of
-    degree 1 are √3 (x, y, z). Orthonormal in the mean over the sphere ("component" in e3nn).
+    With the polar axis y and without the Condon-Shortley sign, in the order m = -l, ..., l, as in e3nn; so
+    those of degree 1 are √3 (x, y, z). Orthonormal in the mean over the sphere ("component" in e3nn).
 
     Source: the recursion of the associated Legendre functions, NIST DLMF 14.10.3, with sinᵐ taken out.
     """
@@ -55,8 +55,8 @@ def _legendre_without_sines(y: Tensor, degree: int, m: int) -> Tensor:
 def wigner_matrix(rotation: Tensor, degree: int) -> Tensor:
     """D_l(g) `(..., 2l + 1, 2l + 1)` with Y_l(g v) = D_l(g) Y_l(v), for g `(..., 3, 3)` in O(3).
 
-    D_1(g) = g. Orientation-reversing g act as on polynomials of degree l, so -1 acts by (-1)^l. Solved from the
-    harmonics at fixed points and their images: no Euler angles, hence no singular ones.
+    D_1(g) = g. Orientation-reversing g act as on polynomials of degree l, so -1 acts by (-1)^l. Solved from
+    the harmonics at fixed points and their images: no Euler angles, hence no singular ones.
     """
     if degree == 0:
         return torch.ones_like(rotation[..., :1, :1])

@@ -29,22 +29,23 @@ class Representation:
 
         ρ(g) = ρ_1(g) ⊕ ... ⊕ ρ_1(g) ⊕ ρ_2(g) ⊕ ...,    f ↦ ρ(g) f
 
-    Written as a string, "2x0 + 1x1": two scalars, then a vector. Channels lie block after block; the copies of a
-    block are contiguous, and within a copy its components are. So "2x1" has the channels (x, y, x', y').
+    Written as a string, "2x0 + 1x1": two scalars, then a vector. Channels lie block after block; the copies
+    of a block are contiguous, and within a copy its components are. So "2x1" has the channels (x, y, x', y').
 
     Names in the plane:
         "0": scalars. "sign": scalars that change sign under reflections (the determinant).
         "m" ≥ 1: frequency m, two channels: rotation by θ ↦ R(mθ), reflection across the line at angle a ↦
             reflection across the line at angle m a. "1" is the vector field, in coordinates of the frame. For
             every subgroup of O(2) it is the restriction of O(2)'s, irreducible or not, with the exception of:
-        C(n), n ≥ 4 even: "n/2" is one channel, cos(nθ/2) = ±1; for C(2), where "1" is the vector, it is "half".
-        D(n), n even: "n/2+" and "n/2-" are one channel each, +1 and -1 on the mirror at `group.axis`; escnn calls
-            them (0, n/2) and (1, n/2), and "m", "sign" and "0" there are (1, m), (1, 0) and (0, 0).
+        C(n), n ≥ 4 even: "n/2" is one channel, cos(nθ/2) = ±1; for C(2), where "1" is the vector, it is
+        "half". D(n), n even: "n/2+" and "n/2-" are one channel each, +1 and -1 on the mirror at
+            `group.axis`; escnn calls them (0, n/2) and (1, n/2), and "m", "sign" and "0" there are (1, m),
+            (1, 0) and (0, 0).
         "regular": finite groups; ρ(g) e_h = e_{gh}, channels in the order of `group.elements()`.
     Names in space:
-        "l": degree l, 2l + 1 channels, in the basis of e3nn (real spherical harmonics, polar axis y, m = -l, ..., l),
-            so "1" is the vector (x, y, z). "le" and "lo" add the parity under -1, where the group reverses
-            orientation; without a parity it is that of polynomials, (-1)^l. "sign" is "0o".
+        "l": degree l, 2l + 1 channels, in the basis of e3nn (real spherical harmonics, polar axis y, m =
+            -l, ..., l), so "1" is the vector (x, y, z). "le" and "lo" add the parity under -1, where the
+            group reverses orientation; without a parity it is that of polynomials, (-1)^l. "sign" is "0o".
         "regular": as above.
     In other dimensions: "0", "sign", "1" (vectors), "regular".
 
@@ -85,7 +86,7 @@ class Representation:
 
     @staticmethod
     def irreps(group: StructureGroup, limit: int = 3) -> list[Representation]:
-        """The irreducible field types of a group over the reals; of infinite ones those of frequency ≤ `limit`.
+        """The irreducible field types of a group over the reals; of infinite ones up to frequency `limit`.
 
         For the groups of the plane, SO(3) and O(3). Raises `ValueError` for others.
 
@@ -124,8 +125,9 @@ class Representation:
     def matrix(self, g: Tensor) -> Tensor:
         """ρ(g) `(..., size, size)`, float64, for orthogonal matrices g `(..., d, d)`.
 
-        Most blocks are defined on all of O(d), whatever the group. "regular" and the one-channel blocks of frequency
-        n/2 take the nearest element of the group, and raise `ValueError` where there is none within 1e-3.
+        Most blocks are defined on all of O(d), whatever the group. "regular" and the one-channel blocks of
+        frequency n/2 take the nearest element of the group, and raise `ValueError` where there is none
+        within 1e-3.
         """
         d = self.group.dimension
         g = float64("g", g, (d, d))
@@ -140,7 +142,7 @@ class Representation:
         return out
 
     def derivative(self, x: Tensor) -> Tensor:
-        """dρ(X) `(size, size)`, the derivative of ρ(exp(tX)) at t = 0, for skew X `(d, d)` in the group's Lie algebra."""
+        """dρ(X) `(size, size)`, the derivative of ρ(exp(tX)) at t = 0, for skew X in the Lie algebra."""
         x = float64("x", x, (self.group.dimension, self.group.dimension))
         identity = torch.eye(self.group.dimension, dtype=torch.float64)
         return torch.autograd.functional.jvp(self._joined, identity, x)[1]
@@ -168,7 +170,7 @@ class Representation:
         return Representation.of_terms(self.group, [*self.terms, *other.terms])
 
     def tensor_product(self, other: Representation) -> Representation:
-        """The type of ρ ⊗ ρ', as the sum of irreducible ones that it is equivalent to (a change of basis away).
+        """The type of ρ ⊗ ρ', as the sum of irreducible ones, a change of basis away.
 
         For the groups of the plane, SO(3) and O(3). Raises `ValueError` for others.
 
