@@ -12,7 +12,7 @@ import numba
 import numpy as np
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy", inline="always")
 def segment_heading(tables, corner, head, apex):  # type: ignore[no-untyped-def]
     """Angle, in the chart of `corner`, of the segment from its vertex to the point with weights (head, apex).
 
@@ -25,7 +25,7 @@ def segment_heading(tables, corner, head, apex):  # type: ignore[no-untyped-def]
     return math.atan2(y, x)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy", inline="always")
 def vertex_to_face(tables, corner, heading, out):  # type: ignore[no-untyped-def]
     """Write into `out` `(2, 2)` the transport from the frame of a corner's vertex to that of its face.
 
@@ -45,7 +45,7 @@ def vertex_to_face(tables, corner, heading, out):  # type: ignore[no-untyped-def
     out[1, 0], out[1, 1] = uy * wx - side * ux * wy, uy * wy + side * ux * wx
 
 
-@numba.njit(cache=True, parallel=True)
+@numba.njit(cache=True, error_model="numpy", parallel=True)
 def vertex_stencil(tables, face, barycentric, vertex):  # type: ignore[no-untyped-def]
     """Piecewise linear interpolation from the corners of each point's face.
 
@@ -69,7 +69,7 @@ def vertex_stencil(tables, face, barycentric, vertex):  # type: ignore[no-untype
     return index, weight, transport
 
 
-@numba.njit(cache=True, parallel=True)
+@numba.njit(cache=True, error_model="numpy", parallel=True)
 def centroid_transport(tables, face, vertex):  # type: ignore[no-untyped-def]
     """`(N, 2, 2)` from the frame of each face to that of one of its vertices, along the segment from the centroid."""
     count = len(face)
@@ -86,7 +86,7 @@ def centroid_transport(tables, face, vertex):  # type: ignore[no-untyped-def]
     return transport
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def _corner_of(tables, face, barycentric):  # type: ignore[no-untyped-def]
     """The half-edge at the corner where a point lies; -1 for points elsewhere."""
     for i in range(3):
@@ -95,7 +95,7 @@ def _corner_of(tables, face, barycentric):  # type: ignore[no-untyped-def]
     return -1
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def across(tables, h, out):  # type: ignore[no-untyped-def]
     """Write the transport from the face of h to the face on the other side of its edge."""
     other = tables.twin[h]
@@ -107,13 +107,13 @@ def across(tables, h, out):  # type: ignore[no-untyped-def]
     out[1, 0], out[1, 1] = os * c - side * oc * s, os * s + side * oc * c
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def _corner_frame(tables, corner, out):  # type: ignore[no-untyped-def]
     """Write the transport from the frame of a corner's vertex to that of its face, along the bisector."""
     vertex_to_face(tables, corner, 0.5 * tables.angle[corner], out)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def reframe_points(tables, face, barycentric, vertex, to_face, to_barycentric, to_vertex):  # type: ignore[no-untyped-def]
     """`(N, 2, 2)` between the frames of two writings of each point; NaN where they are not one point (to 1e-9)."""
     count = len(face)

@@ -17,6 +17,7 @@ import math
 import numba
 import numpy as np
 
+# Functions on the way of every ray are inlined: passing the tables to a call costs as much as three crossings.
 # A ray that crosses an edge within this fraction of the edge's length from its end goes through the vertex.
 AT_VERTEX = 1e-10
 # What is left of a ray's length, as a fraction of an edge, below which the ray has arrived.
@@ -28,19 +29,19 @@ MAX_CROSSINGS = 10_000_000
 COMPLETE, AT_BOUNDARY, TOO_LONG = 0, 1, 2
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True, error_model="numpy", inline="always")
 def next_of(h):  # type: ignore[no-untyped-def]
     """The half-edge after h in its face."""
     return h + 1 if h % 3 < 2 else h - 2
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True, error_model="numpy", inline="always")
 def previous_of(h):  # type: ignore[no-untyped-def]
     """The half-edge before h in its face."""
     return h - 1 if h % 3 > 0 else h + 2
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy", inline="always")
 def find_slot(tables, vertex, angle):  # type: ignore[no-untyped-def]
     """The fan slot of a vertex that holds a true angle in [0, Θ]."""
     last = tables.fan_start[vertex + 1] - 1
@@ -50,7 +51,7 @@ def find_slot(tables, vertex, angle):  # type: ignore[no-untyped-def]
     return slot
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy", inline="always")
 def leave_vertex(tables, vertex, angle):  # type: ignore[no-untyped-def]
     """Half-edge at the vertex, direction in its chart, and orientation, for a true angle in [0, Θ]."""
     slot = find_slot(tables, vertex, angle)
@@ -62,7 +63,7 @@ def leave_vertex(tables, vertex, angle):  # type: ignore[no-untyped-def]
     return corner, math.cos(inside), math.sin(inside), sense
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def corner_direction(tables, h, dx, dy, corner):  # type: ignore[no-untyped-def]
     """The direction (dx, dy) of the chart of h, in the chart of another half-edge of the same face."""
     if corner == h:
@@ -76,7 +77,7 @@ def corner_direction(tables, h, dx, dy, corner):  # type: ignore[no-untyped-def]
     return (dx * ex + dy * ey) / length, (dy * ex - dx * ey) / length
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def pass_corner(tables, corner, dx, dy):  # type: ignore[no-untyped-def]
     """The true fan angle at which a direction of a corner's chart lies, measured about the corner's bisector.
 
@@ -90,7 +91,7 @@ def pass_corner(tables, corner, dx, dy):  # type: ignore[no-untyped-def]
     return tables.fan_angle[slot] + half + tables.fan_sense[slot] * from_bisector
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def continue_at_vertex(tables, vertex, arriving, reflect):  # type: ignore[no-untyped-def]
     """The true angle at which a ray that came from angle `arriving` leaves a vertex; ±1; and whether it can.
 
@@ -115,7 +116,7 @@ def continue_at_vertex(tables, vertex, arriving, reflect):  # type: ignore[no-un
     return 0.0, 1.0, False
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def onto_fan(tables, vertex, angle, reflect):  # type: ignore[no-untyped-def]
     """A true angle round a vertex brought into [0, Θ]; ±1 where the doubled surface mirrors it; whether it is on it.
 
@@ -137,7 +138,7 @@ def onto_fan(tables, vertex, angle, reflect):  # type: ignore[no-untyped-def]
     return (rest, 1.0, True) if bounces % 2 == 0 else (total - rest, -1.0, True)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy", inline="always")
 def start_angle(tables, vertex, vx, vy, reflect):  # type: ignore[no-untyped-def]
     """True angle of a direction at a vertex; ±1 where the doubled surface mirrors it; whether it is on the surface."""
     heading = math.atan2(vy, vx)
@@ -146,7 +147,7 @@ def start_angle(tables, vertex, vx, vy, reflect):  # type: ignore[no-untyped-def
     return onto_fan(tables, vertex, max(heading, 0.0) / tables.scale[vertex], reflect)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def first_exit(tables, face, b1, b2, dx, dy):  # type: ignore[no-untyped-def]
     """Where a ray from inside a face leaves it: half-edge, fraction along it, distance (chart of half-edge 3 f)."""
     length, ax, ay = tables.chart[3 * face, 0], tables.chart[3 * face, 1], tables.chart[3 * face, 2]
@@ -167,14 +168,14 @@ def first_exit(tables, face, b1, b2, dx, dy):  # type: ignore[no-untyped-def]
     return 3 * face + edge, fraction, best, px, py
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def note(record, row, kind, place, arriving, leaving, side):  # type: ignore[no-untyped-def]
     """Write one row of the record of a walk."""
     record[row, 0], record[row, 1] = kind, place
     record[row, 2], record[row, 3], record[row, 4] = arriving, leaving, side
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy", inline="always")
 def walk(tables, face, b0, b1, b2, vertex, vx, vy, reflect, record):  # type: ignore[no-untyped-def]
     """Trace one ray; (vx, vy) in the frame of the vertex (vertex ≥ 0) or of the face.
 
@@ -300,7 +301,7 @@ def walk(tables, face, b0, b1, b2, vertex, vx, vy, reflect, record):  # type: ig
     return h, along, 0.0, dx, dy, side, -1, walked - remaining, TOO_LONG
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def end_at_vertex(tables, vertex, arriving, side, length, status):  # type: ignore[no-untyped-def]
     """The end of a ray that arrives at a vertex; `side` is the vertex's orientation against the first frame.
 
@@ -311,7 +312,7 @@ def end_at_vertex(tables, vertex, arriving, side, length, status):  # type: igno
     return corner, 0.0, 0.0, math.cos(heading), math.sin(heading), side, vertex, length, status
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy", inline="always")
 def snap_to_vertex(tables, h, x, y, dx, dy, side, length, status):  # type: ignore[no-untyped-def]
     """Barycentric coordinates (from the tail of h) of an end inside a face; at a corner it becomes the vertex."""
     edge, ax, ay = tables.chart[h, 0], tables.chart[h, 1], tables.chart[h, 2]
@@ -337,7 +338,7 @@ def snap_to_vertex(tables, h, x, y, dx, dy, side, length, status):  # type: igno
     return (h, x, y, dx, dy, side, -1, length, status), at_tail, at_head, at_apex
 
 
-@numba.njit(cache=True, parallel=True)
+@numba.njit(cache=True, error_model="numpy", parallel=True)
 def trace_rays(tables, face, barycentric, vertex, velocity, reflect):  # type: ignore[no-untyped-def]
     """Trace N rays in parallel.
 
@@ -402,7 +403,7 @@ def trace_rays(tables, face, barycentric, vertex, velocity, reflect):  # type: i
     return end_face, end_barycentric, end_vertex, transport, length, status
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def crossings_of(tables, face, barycentric, vertex, vx, vy, record):  # type: ignore[no-untyped-def]
     """Write to `record` `(M, 5)` what one ray crosses (see `walk`); rows that it does not need become NaN."""
     record[:] = np.nan

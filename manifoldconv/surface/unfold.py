@@ -25,7 +25,7 @@ SAME = 1e-13
 EMPTY = 1e-14
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def distance_bound(tables, ends, source, target, distance, touched):  # type: ignore[no-untyped-def]
     """An upper bound of the distance: a path along edges, with one straight segment inside the first and last face.
 
@@ -73,12 +73,12 @@ def distance_bound(tables, ends, source, target, distance, touched):  # type: ig
     return goal
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True, error_model="numpy", inline="always")
 def _cross(ax, ay, bx, by):  # type: ignore[no-untyped-def]
     return ax * by - ay * bx
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def _segment_distance(ax, ay, bx, by):  # type: ignore[no-untyped-def]
     """Distance from the origin to a segment."""
     ex, ey = bx - ax, by - ay
@@ -87,7 +87,7 @@ def _segment_distance(ax, ay, bx, by):  # type: ignore[no-untyped-def]
     return math.hypot(ax + t * ex, ay + t * ey)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def shortest_line(tables, start, rightx, righty, leftx, lefty, rx, ry, lx, ly, target, weights, apex, bound):  # type: ignore[no-untyped-def]
     """The shortest straight line through one edge to a target.
 
@@ -149,7 +149,7 @@ def shortest_line(tables, start, rightx, righty, leftx, lefty, rx, ry, lx, ly, t
     return best_x, best_y, best if found else np.inf
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def _corner_at(barycentric):  # type: ignore[no-untyped-def]
     for i in range(3):
         if barycentric[i] >= 1 - AT_VERTEX:
@@ -157,7 +157,7 @@ def _corner_at(barycentric):  # type: ignore[no-untyped-def]
     return -1
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def corner_distances(tables, face, barycentric, vertex):  # type: ignore[no-untyped-def]
     """Distances from a point to the corners of its face; for a vertex, inf to the other two."""
     result = np.full(3, np.inf)
@@ -174,7 +174,7 @@ def corner_distances(tables, face, barycentric, vertex):  # type: ignore[no-unty
     return result
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def face_distance(tables, face, first, second):  # type: ignore[no-untyped-def]
     """The distance of two points within one face."""
     length, ax, ay = tables.chart[3 * face, 0], tables.chart[3 * face, 1], tables.chart[3 * face, 2]
@@ -182,7 +182,7 @@ def face_distance(tables, face, first, second):  # type: ignore[no-untyped-def]
     return math.hypot(head * length + apex * ax, apex * ay)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def log_from_vertex(tables, vertex, target, weights, apex, bound):  # type: ignore[no-untyped-def]
     """The shortest line from a vertex: its true angle in the fan and its length (inf: none)."""
     best, best_angle = bound, 0.0
@@ -226,7 +226,7 @@ def log_from_vertex(tables, vertex, target, weights, apex, bound):  # type: igno
     return best_angle, best if found else np.inf
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def log_from_face(tables, face, barycentric, target, weights, apex, bound):  # type: ignore[no-untyped-def]
     """The shortest line from a point inside a face (or on its edges): end in the chart of 3 f about it, and length."""
     length, px, py = tables.chart[3 * face, 0], tables.chart[3 * face, 1], tables.chart[3 * face, 2]
@@ -269,7 +269,7 @@ def log_from_face(tables, face, barycentric, target, weights, apex, bound):  # t
     return best_x, best_y, best if found else np.inf
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def _log_one(tables, face, barycentric, vertex, end_face, end_barycentric, end_vertex, bound):  # type: ignore[no-untyped-def]
     """One logarithm in the frame of the source; NaN where no straight line exists within the bound."""
     corner = -1 if vertex >= 0 else _corner_at(barycentric)
@@ -309,7 +309,7 @@ def _log_one(tables, face, barycentric, vertex, end_face, end_barycentric, end_v
     return c * x - sign * s * y, s * x + sign * c * y
 
 
-@numba.njit(cache=True, parallel=True)
+@numba.njit(cache=True, error_model="numpy", parallel=True)
 def log_pairs(tables, face, barycentric, vertex, end_face, end_barycentric, end_vertex, threads):  # type: ignore[no-untyped-def]
     """The logarithm for N pairs of points, `(N, 2)`, and an upper bound of the distance, `(N,)`: a path along edges."""
     count = len(face)
