@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from manifoldconv.cli.check import check
 from manifoldconv.cli.convolve import convolve
 from manifoldconv.cli.demo import demo
 from manifoldconv.cli.exponential import exponential
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("info")(info)
+app.command("check")(check)
 app.command("convolve")(convolve)
 app.command("exp")(exponential)
 app.command("demo")(demo)

@@ -104,7 +104,7 @@ def first_partner(pairs: Array, count: int) -> Array:
 
 
 def _carry(signal: Any, pairs: Array, count: int, target: int, fill: float | None) -> Any:
-    """Values `(count, ...)` carried along pairs (from, to): at each of `target` items the mean of those there."""
+    """Values `(count, ...)` carried along pairs (from, to): each of `target` items gets a mean."""
     values = signal if isinstance(signal, Tensor) else np.asarray(signal)
     if values.ndim == 0 or len(values) != count:
         raise ValueError(f"the signal must have shape ({count}, ...); got {tuple(values.shape)}")
@@ -116,7 +116,7 @@ def _carry(signal: Any, pairs: Array, count: int, target: int, fill: float | Non
         real = values.dtype.kind in "fc"
     if len(gone) and not real and fill is None:
         raise ValueError(
-            f"item {gone[0]} was dropped by the repair, and {values.dtype} has no NaN to stand there; give fill"
+            f"item {gone[0]} was dropped by the repair, and {values.dtype} has no NaN: give fill for it"
         )
     gap = math.nan if fill is None else fill
     if real:

@@ -53,7 +53,6 @@ def split_nonmanifold_edges(vertices: Array, faces: Array) -> Edit:
     face is glued to another in a second trial, and in a third the faces left over are cut off on all sides.
     """
     total = unchanged(vertices, faces)
-    touched = np.unique(nonmanifold_edges(faces)[0])
     for attempt in range(2 + len(faces)):
         edges = find_edges(total.faces)
         crowded = edges.crowded()
@@ -69,8 +68,9 @@ def split_nonmanifold_edges(vertices: Array, faces: Array) -> Edit:
             label[alone] = label.max() + 1 + np.arange(len(alone))
         step = split_fans(total.vertices, total.faces, label)
         pairs = composed(total.vertex_pairs, step.vertex_pairs, len(total.vertices))
-        total = Edit(step.vertices, step.faces, pairs, total.face_pairs, touched)
-    return Edit(total.vertices, total.faces, total.vertex_pairs, total.face_pairs, touched)
+        split = np.flatnonzero(np.bincount(pairs[:, 0], minlength=len(vertices)) > 1)
+        total = Edit(step.vertices, step.faces, pairs, total.face_pairs, split)
+    return total
 
 
 def _match(vertices: Array, faces: Array, edges: Edges, crowded: Array) -> tuple[Array, Array]:
