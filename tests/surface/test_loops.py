@@ -95,7 +95,9 @@ def test_polygons_turn_by_the_curvature_that_they_enclose(name, vertices, reques
     for _ in range(60):
         polygon = random_polygon(surface, rng, 0.3, vertices)
         corners = [int(point.vertex) for point in polygon[:-1] if point.vertex >= 0]
-        if len(set(corners)) < len(corners):  # runs through a vertex twice
+        twice = len(set(corners)) < len(corners)
+        on_boundary = any(point.vertex < 0 and point.barycentric.min() < 1e-6 for point in polygon)
+        if twice or on_boundary:  # may run through a vertex twice
             continue
         try:
             found = surface.holonomy(polygon)
