@@ -115,7 +115,7 @@ def test_containment_agrees_with_samples(first: str) -> None:
     generator = torch.Generator().manual_seed(3)
     for matrices, _ in CASES.values():
         small = StructureGroup.generated(matrices)
-        inside = all(big.contains(element) for element in small.sample(8, generator))
+        inside = all(big.contains(element) for element in small.sample(5, generator))
         assert big.contains_group(small) == inside
         assert (big.contains_group(small) and small.contains_group(big)) == (big == small)
         if (big.order or 1) * (small.order or 1) > 16:

@@ -81,7 +81,7 @@ def test_the_average_is_admissible_and_the_nearest(
     kernel = random_kernel(into, out, group)
     averaged = project(kernel, group, n_angles=8)
     assert invariance_defect(averaged, group, rule)[1] < 1e-12
-    few = rule.nodes[::5]
+    few = rule.nodes[:2]
     twice = project(averaged, group, n_angles=8)(few)
     assert float((twice - averaged(few)).abs().max()) < 1e-12
     assert averaged.rep_in == kernel.rep_in
