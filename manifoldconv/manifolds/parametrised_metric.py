@@ -24,7 +24,8 @@ def value_and_derivatives(function: Field, u: Tensor) -> tuple[Tensor, Tensor, T
     Forward mode: one evaluation on two copies of the batch, itself differentiable in either mode.
     """
     directions = torch.eye(2, dtype=torch.float64).reshape(2, *(1,) * (u.ndim - 1), 2).expand(2, *u.shape)
-    value, derivative = torch.func.jvp(function, (u.expand(2, *u.shape),), (directions,))
+    # Forward mode writes in place on tangents of tangents: no views that share memory.
+    value, derivative = torch.func.jvp(function, (torch.stack([u, u]),), (directions.clone(),))
     return value[0], derivative[0], derivative[1]
 
 

@@ -52,6 +52,7 @@ class ManifoldCase:
         membership: points to a number that is 0 on the manifold; None where every value of a point is on it.
         embed: points to ambient coordinates, those in which `manifold.frame` is given; None without such.
         reframed: the same manifold with other frames in the same ambient coordinates; None without such.
+        inner: points to `(..., D, D)`, the inner product of those ambient coordinates; None: the Euclidean one.
     """
 
     manifold: Manifold
@@ -62,6 +63,7 @@ class ManifoldCase:
     membership: Callable[[Any], Tensor] | None = None
     embed: Callable[[Any], Tensor] | None = None
     reframed: Manifold | None = None
+    inner: Callable[[Any], Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -203,7 +205,8 @@ def _bounces(s: _Sample) -> list[Tensor]:
 
 def _orthonormal(s: _Sample) -> list[Tensor]:
     frame = s.manifold.frame(s.x)
-    return [identity_gap(frame.mT @ frame)]
+    dual = frame.mT if s.case.inner is None else frame.mT @ s.case.inner(s.x)
+    return [identity_gap(dual @ frame)]
 
 
 def _velocity(s: _Sample) -> list[Tensor]:
