@@ -56,10 +56,18 @@ def gradient_kernel(group: StructureGroup) -> Kernel:
 def random_kernel(into: str, out: str, group: StructureGroup) -> Kernel:
     rep_in, rep_out = Representation(into, group), Representation(out, group)
     d = group.dimension
-    free = KernelSpace(f"{rep_in.size}x0", f"{rep_out.size}x0", StructureGroup.trivial(d), ONE, 2)
     generator = torch.Generator().manual_seed(5)
-    plain = free.kernel(torch.randn(free.dimension, generator=generator, dtype=torch.float64))
-    return Kernel(plain.function, "random", 2, d, rep_in=rep_in, rep_out=rep_out)
+    shape = (rep_out.size, rep_in.size)
+    constant = torch.randn(*shape, generator=generator, dtype=torch.float64)
+    linear = torch.randn(*shape, d, generator=generator, dtype=torch.float64)
+    quadratic = torch.randn(*shape, d, d, generator=generator, dtype=torch.float64)
+
+    def function(nodes: Tensor) -> Tensor:
+        first = torch.einsum("ija,...a->...ij", linear, nodes)
+        second = torch.einsum("ijab,...a,...b->...ij", quadratic, nodes, nodes)
+        return (constant + first + second) * torch.exp(-nodes.square().sum(-1))[..., None, None]
+
+    return Kernel(function, "random", 2, d, rep_in=rep_in, rep_out=rep_out)
 
 
 @pytest.mark.parametrize("group", [StructureGroup.cyclic(5), SO2, O2, SO3, O3], ids=repr)
