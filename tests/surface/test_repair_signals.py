@@ -11,7 +11,7 @@ import torch
 
 import manifoldconv as mc
 from manifoldconv.surface.io import read_mesh, write_mesh
-from manifoldconv.surface.repair import RepairResult, Repairs, repair_mesh
+from manifoldconv.surface.repair import RepairResult, repair_mesh
 
 BROKEN = Path(__file__).resolve().parents[2].parent / "shared" / "meshes" / "broken"
 needs_broken = pytest.mark.skipif(not BROKEN.is_dir(), reason="the shared broken meshes are not here")
@@ -204,11 +204,16 @@ REPAIRED = {
 }
 
 
+# Unusual, and there for the readers: a strip, and a band that no windings make orientable.
+SOUND = {"igea_tristrips.ply", "moebius_tri.off"}
+
+
 def broken() -> list[str]:
     return sorted(item.name for item in BROKEN.iterdir()) if BROKEN.is_dir() else []
 
 
 @needs_broken
+@pytest.mark.filterwarnings("ignore::manifoldconv.AccuracyWarning")  # a few faces of the fox are that small
 @pytest.mark.parametrize("name", broken())
 def test_broken_files_are_mended_and_convolve_or_say_why_not(name: str) -> None:
     if name in UNREADABLE:
@@ -216,6 +221,10 @@ def test_broken_files_are_mended_and_convolve_or_say_why_not(name: str) -> None:
             mc.load_mesh(BROKEN / name, repair="all")
         return
     surface = mc.load_mesh(BROKEN / name, repair="all")
+    assert surface.file is not None
+    assert surface.file.repair is not None
+    if name in SOUND:
+        assert all(step.count == 0 for step in surface.file.repair.report)
     mesh = surface.connectivity
     if name in REPAIRED:
         assert (
@@ -234,11 +243,3 @@ def test_broken_files_are_mended_and_convolve_or_say_why_not(name: str) -> None:
     met = response != 0
     assert met.double().mean() > 0.99
     torch.testing.assert_close(response[met], field[met], atol=1e-12, rtol=0)
-
-
-@needs_broken
-def test_repairs_of_a_large_mesh_take_seconds() -> None:
-    file = read_mesh(BROKEN / "igea_tristrips.ply")
-    result = repair_mesh(file, Repairs.all())
-    assert all(step.count == 0 for step in result.report)
-    np.testing.assert_array_equal(result.faces, file.faces)

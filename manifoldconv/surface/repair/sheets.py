@@ -49,52 +49,42 @@ def _split_pinched(vertices: Array, faces: Array) -> Edit:
 def split_nonmanifold_edges(vertices: Array, faces: Array) -> Edit:
     """Leave at most two faces on each edge, by the rule above.
 
-    Splitting fans can fail to part an edge, where the faces also hang together round both its ends. There no
-    face is glued to another in a second trial, and in a third the faces left over are cut off on all sides.
+    The choices at one edge and the next need not agree, and then the faces of an edge can still hang together
+    round its ends. There, in a second step, no face goes on in another. That always suffices: a fan of faces
+    that is cut at all such edges is a path, and at most its two ends lie on one edge.
     """
-    total = unchanged(vertices, faces)
-    for attempt in range(2 + len(faces)):
-        edges = find_edges(total.faces)
-        crowded = edges.crowded()
-        if not len(crowded):
-            break
-        matched, left_over = _match(total.vertices, total.faces, edges, crowded)
-        glued = edges.pairs() if attempt == 1 else np.concatenate([edges.pairs(), matched])
-        label = fans(total.faces, glued)
-        if attempt > 1:
-            alone = np.repeat(np.unique(left_over // 3), 3) * 3 + np.tile(
-                [0, 1, 2], len(np.unique(left_over // 3))
-            )
-            label[alone] = label.max() + 1 + np.arange(len(alone))
-        step = split_fans(total.vertices, total.faces, label)
-        pairs = composed(total.vertex_pairs, step.vertex_pairs, len(total.vertices))
-        split = np.flatnonzero(np.bincount(pairs[:, 0], minlength=len(vertices)) > 1)
-        total = Edit(step.vertices, step.faces, pairs, total.face_pairs, split)
-    return total
+    edges = find_edges(faces)
+    crowded = edges.crowded()
+    if not len(crowded):
+        return unchanged(vertices, faces)
+    glued = np.concatenate([edges.pairs(), _matched(vertices, faces, edges, crowded)])
+    first = split_fans(vertices, faces, fans(faces, glued))
+    edges = find_edges(first.faces)
+    second = unchanged(first.vertices, first.faces)
+    if len(edges.crowded()):
+        second = split_fans(first.vertices, first.faces, fans(first.faces, edges.pairs()))
+    pairs = composed(first.vertex_pairs, second.vertex_pairs, len(first.vertices))
+    split = np.flatnonzero(np.bincount(pairs[:, 0], minlength=len(vertices)) > 1)
+    return Edit(second.vertices, second.faces, pairs, first.face_pairs, split)
 
 
-def _match(vertices: Array, faces: Array, edges: Edges, crowded: Array) -> tuple[Array, Array]:
-    """Half-edges `(n, 2)` that stay joined at the crowded edges, and all beyond the first pair of each."""
-    pairs, left_over = [], []
+def _matched(vertices: Array, faces: Array, edges: Edges, crowded: Array) -> Array:
+    """Pairs `(n, 2)` of half-edges of the crowded edges: each goes on in the other."""
+    pairs = []
+    tail = faces.reshape(-1)
     for edge in crowded:
-        here = edges.on(int(edge)).tolist()
-        tails = {h: int(faces.reshape(-1)[h]) for h in here}
-        outward = _outward(vertices, faces, np.array(here))
+        here = edges.on(int(edge))
+        outward = _outward(vertices, faces, here)
+        # Rounded, so that equal bends are equal: -1 is flat.
         bend = np.round(outward @ outward.T, 9)
-        candidates = [
-            (bend[i, j], i, j)
-            for i, j in combinations(range(len(here)), 2)
-            if tails[here[i]] != tails[here[j]]
-        ]
-        candidates = candidates or [(bend[i, j], i, j) for i, j in combinations(range(len(here)), 2)]
-        free, chosen = set(range(len(here))), []
-        for _, i, j in sorted(candidates):
+        candidates = list(combinations(range(len(here)), 2))
+        opposite = [(i, j) for i, j in candidates if tail[here[i]] != tail[here[j]]]
+        free = set(range(len(here)))
+        for _, i, j in sorted((bend[i, j], i, j) for i, j in opposite or candidates):
             if i in free and j in free:
                 free -= {i, j}
-                chosen.append((here[i], here[j]))
-        pairs += chosen
-        left_over += [h for h in here if h not in chosen[0]]
-    return np.array(pairs, dtype=np.int64).reshape(-1, 2), np.array(left_over, dtype=np.int64)
+                pairs.append((here[i], here[j]))
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
 def _outward(vertices: Array, faces: Array, half_edges: Array) -> Array:
