@@ -87,7 +87,8 @@ def correlate_reference(field: Tensor, kernel: Kernel, pull: Pullback) -> Tensor
             size = torch.linalg.matrix_norm(wk) if typed else wk.abs()
             inside = (size * pull.coverage[p]).sum()
             wk = wk * (size.sum() / inside if inside > 0 else 0.0)
-        total: Tensor | float = 0.0
+        channels = kernel.rep_out.size if kernel.rep_out is not None else field.shape[-1]
+        total = torch.zeros(*field.shape[:-2], channels, dtype=field.dtype)
         for q in range(len(wk)):
             value = torch.zeros(*field.shape[:-2], field.shape[-1], dtype=field.dtype)
             for s in range(pull.index.shape[-1]):

@@ -51,6 +51,8 @@ def typed_operator(kernel: Kernel, blocks: Iterable[Pullback]) -> TypedOperator:
 
         blocks[p, i] = Σ_{q, s: index[p, q, s] = i} w_q weight[p, q, s] k(v_q) ρ_in(transport[p, q, s])
     """
+    if kernel.rep_in is None:
+        raise ValueError(f"{kernel.name} is a scalar kernel; collapse it with `operators`")
     lengths, columns, values, n_sources = [], [], [], 0
     for whole in blocks:
         n_sources = whole.n_sources

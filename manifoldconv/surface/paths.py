@@ -68,7 +68,7 @@ def _recorded(tables: Tables, point: SurfacePoint, v: Tensor) -> list[list[float
         weights = point.barycentric.contiguous().numpy()
         crossings_of(tables, int(point.face), weights, int(point.vertex), float(v[0]), float(v[1]), record)
         if np.isnan(record[-1, 0]):
-            return record[~np.isnan(record[:, 0])].tolist()  # type: ignore[no-any-return]
+            return record[~np.isnan(record[:, 0])].tolist()
         rows *= 4
 
 
