@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import manifoldconv as mc
+
 PACKAGE = Path(__file__).parent.parent / "manifoldconv"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -102,9 +104,47 @@ def test_the_rule_sees_an_import_wherever_it_is_written(
     ]
 
 
-def test_importing_the_package_loads_nothing_heavy() -> None:
-    code = "import sys, manifoldconv; print(*sys.modules)"
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert not {*ONLY_IN, "pandas", "skimage", "IPython"} & set(loaded)
+def in_a_new_process(code: str) -> list[str]:
+    """The words that some code prints."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_importing_the_package_and_its_command_line_waits_for_nothing() -> None:
+    loaded = in_a_new_process("import sys, manifoldconv, manifoldconv.cli; print(*sys.modules)")
+    assert not {"torch", "numba", "scipy", "matplotlib", "trimesh", "potpourri3d"} & set(loaded)
+
+
+def test_using_the_public_names_loads_no_library_of_the_faces() -> None:
+    code = "import sys; from manifoldconv import *; MeshSurface, correlate; print(*sys.modules)"
+    loaded = set(in_a_new_process(code))
+    assert "torch" in loaded
+    assert not {*ONLY_IN, "pandas", "skimage", "IPython"} & loaded
+
+
+def test_a_public_name_is_not_hidden_by_a_module_of_the_same_name() -> None:
+    code = (
+        "import manifoldconv.correlate, manifoldconv as mc; from manifoldconv.correlate import check_admissible\n"
+        "print(type(mc.correlate).__name__, mc.kernels.__name__, mc.testing.__name__)"
+    )
+    assert in_a_new_process(code) == ["function", "manifoldconv.kernels", "manifoldconv.testing"]
+
+
+def test_the_public_names_are_there_and_are_those_that_type_checkers_see() -> None:
+    assert all(hasattr(mc, name) for name in mc.__all__)
+    assert {*mc.__all__, "__version__"} <= set(dir(mc))
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        _ = mc.nonsense
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    (block,) = [
+        node for node in tree.body if isinstance(node, ast.If) and "not" not in ast.unparse(node.test)
+    ]
+    seen = {
+        name.asname: node.module
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for name in node.names
+    }
+    homes = {name: f"manifoldconv.{home}" for name, home in mc._HOMES.items()}
+    assert seen == homes | dict.fromkeys(mc._MODULES, "manifoldconv")
