@@ -1,7 +1,7 @@
 """Correlation of a field with a kernel on the tangent spaces: the readable reference, and the collapsed form.
 
-    (k ⋆ f)(p) = ∫_{T_pM} k(v) f(exp_p v) dμ(v)
-              ≈ Σ_q w_q k(v_q) Σ_s weight[p, q, s] ρ_in(transport[p, q, s]) f[index[p, q, s]]
+(k ⋆ f)(p) = ∫_{T_pM} k(v) f(exp_p v) dμ(v)
+          ≈ Σ_q w_q k(v_q) Σ_s weight[p, q, s] ρ_in(transport[p, q, s]) f[index[p, q, s]]
 """
 
 from __future__ import annotations
@@ -78,11 +78,12 @@ def convolve(
 
 def correlate_reference(field: Tensor, kernel: Kernel, pull: Pullback) -> Tensor:
     """The formula, loop by loop: slow, and what every other form is compared with."""
-    nodes = pull.nodes
+    nodes, weights = pull.nodes, pull.node_weights
     typed = kernel.rep_in is not None
     out = []
     for p in range(len(pull)):
-        wk = kernel.weights(pull.rule, nodes if nodes.ndim == 2 else nodes[p])
+        here = nodes if nodes.ndim == 2 else nodes[p]
+        wk = kernel.weights(pull.rule, here, weights if weights.ndim == 1 else weights[p])
         if pull.boundary == "renormalise":
             size = torch.linalg.matrix_norm(wk) if typed else wk.abs()
             inside = (size * pull.coverage[p]).sum()

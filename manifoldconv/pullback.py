@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Boundary = Literal["zero", "renormalise", "reflect"]
 Frames = Literal["parallel", "local"]
+Measure = Literal["tangent", "manifold"]
 
 # Rays traced at a time: the memory that building needs besides its result is about 0.5 kB for each.
 RAYS_AT_A_TIME = 400_000
@@ -50,6 +51,10 @@ class Pullback:
             ∫|k| over the disc ÷ ∫|k| over the part inside) or "reflect" (there are none: geodesics were reflected).
         gauge: None, or `(P, d, d)`: the frame at site p was changed by it, so that node q has the coordinates
             gauge[p] @ v_q there.
+        density: None, or `(P, Q)`: what the weight of a node is multiplied by at site p. With the manifold's own
+            measure the Jacobian of exp; without a rule of nodes (`over_sites`) the weight itself.
+        places: None, or `(P, Q, d)`: each site has nodes of its own, in the frame before `gauge`; the rule then only
+            says where kernels are tested for invariance.
     """
 
     rule: TangentRule
@@ -60,6 +65,8 @@ class Pullback:
     group: StructureGroup | None
     boundary: Boundary = "zero"
     gauge: Tensor | None = None
+    density: Tensor | None = None
+    places: Tensor | None = None
 
     @classmethod
     def build(
@@ -70,6 +77,7 @@ class Pullback:
         boundary: Boundary = "zero",
         base: int | None = None,
         frames: Frames | FrameField = "parallel",
+        measure: Measure = "tangent",
     ) -> Pullback:
         """Trace every node from every site.
 
@@ -82,13 +90,16 @@ class Pullback:
             base: the site from which a frame is carried to the others (`frames="parallel"`); default 0. For kernels
                 that the holonomy group admits the result does not depend on it.
             frames: "parallel": the frame at `base`, carried by parallel transport. Where the holonomy group holds all
-                rotations every frame is as good, and the local ones are taken. "local": each site's own frame; only
-                where the group holds all rotations. A `FrameField`: the user's own choice of frames (a
-                G-structure), which lifts all restrictions on kernels.
+                rotations every frame is as good, and the local ones are taken. "local": each site's own frame,
+                whatever the group; kernels must then be invariant under all rotations (and reflections, where the
+                group holds one). A `FrameField`: the user's own choice of frames (a G-structure), which lifts all
+                restrictions on kernels.
+            measure: "tangent": dμ of the tangent space. "manifold": the manifold's own, det d(exp_p) dμ, where that is
+                known in closed form; on meshes see `over_sites`.
 
         Raises:
-            GeometryError: `frames="local"` where that would leave the result to chance; sites with curvature of
-                their own where the group lacks rotations.
+            GeometryError: sites with curvature of their own where the holonomy group lacks rotations (the corner of a
+                cube), to which `frames="parallel"` can carry no frame; `measure="manifold"` without a formula.
 
         Warns:
             AccuracyWarning: where more than 1 % of the nodes have a path to their site that is shorter by more than
@@ -104,7 +115,10 @@ class Pullback:
         index = weight = transport = None
         first = None
         start = 0
-        for block in cls.blocks(manifold, sites, rule, boundary, base, frames):
+        densities = []
+        for block in cls.blocks(manifold, sites, rule, boundary, base, frames, measure=measure):
+            if block.density is not None:
+                densities.append(block.density)
             if index is None or weight is None or transport is None:
                 width, d = block.index.shape[-1], manifold.dim
                 index = torch.empty(count, len(rule), width, dtype=torch.int64)
@@ -116,7 +130,8 @@ class Pullback:
             start += len(block)
         if first is None or index is None or weight is None or transport is None:
             raise GeometryError("there are no sites to build a pullback for")
-        return replace(first, index=index, weight=weight, transport=transport)
+        density = torch.cat(densities) if densities else None
+        return replace(first, index=index, weight=weight, transport=transport, density=density)
 
     @classmethod
     def blocks(
@@ -128,6 +143,7 @@ class Pullback:
         base: int | None = None,
         frames: Frames | FrameField = "parallel",
         rows: int | None = None,
+        measure: Measure = "tangent",
     ) -> Iterator[Pullback]:
         """The same in blocks of successive sites, so that no more than `rows` of them need be held at a time."""
         _check(manifold, rule, boundary)
@@ -147,7 +163,8 @@ class Pullback:
             if local is not None and carried is not None:
                 transport = local.mT[:, None, None] @ transport @ carried[stencil.index]
             weight = stencil.weight * geodesic.complete[..., None]
-            yield cls(rule, stencil.index, weight, transport, len(sites), group, boundary)
+            density = manifold.exp_jacobian(points, nodes) if measure == "manifold" else None
+            yield cls(rule, stencil.index, weight, transport, len(sites), group, boundary, density=density)
 
     def __len__(self) -> int:
         """P, the number of sites at which the correlation is evaluated."""
@@ -157,8 +174,17 @@ class Pullback:
     def nodes(self) -> Tensor:
         """Coordinates of the nodes in the frames at the sites: `(Q, d)`, or `(P, Q, d)` after a change of gauge."""
         if self.gauge is None:
-            return self.rule.nodes
-        return torch.einsum("pij,qj->pqi", self.gauge, self.rule.nodes)
+            return self.rule.nodes if self.places is None else self.places
+        if self.places is None:
+            return torch.einsum("pij,qj->pqi", self.gauge, self.rule.nodes)
+        return torch.einsum("pij,pqj->pqi", self.gauge, self.places)
+
+    @property
+    def node_weights(self) -> Tensor:
+        """What each node counts in the integral: `(Q,)`, or `(P, Q)` where that depends on the site."""
+        if self.places is not None and self.density is not None:
+            return self.density
+        return self.rule.weights if self.density is None else self.rule.weights * self.density
 
     @property
     def coverage(self) -> Tensor:
@@ -185,6 +211,8 @@ class Pullback:
                 weight=self.weight[part],
                 transport=self.transport[part],
                 gauge=gauge,
+                density=None if self.density is None else self.density[part],
+                places=None if self.places is None else self.places[part],
             )
 
     def change_gauge(self, g: Tensor) -> Pullback:
@@ -224,6 +252,8 @@ class Pullback:
             weight=self.weight.to(device),
             transport=self.transport.to(device),
             gauge=None if self.gauge is None else self.gauge.to(device),
+            density=None if self.density is None else self.density.to(device),
+            places=None if self.places is None else self.places.to(device),
         )
 
     @staticmethod
@@ -247,6 +277,8 @@ class Pullback:
                 raise ValueError(
                     f"pullback {number} has another rule, boundary policy or stencil than pullback 0"
                 )
+        if any(pullback.places is not None for pullback in pullbacks):
+            raise ValueError("pullbacks whose sites have nodes of their own (over_sites) cannot be batched")
         offsets, total = [], 0
         for pullback in pullbacks:
             offsets.append(total)
@@ -265,7 +297,15 @@ class Pullback:
             n_sources=total,
             group=_common_group([p.group for p in pullbacks]),
             gauge=gauge,
+            density=_joined_density(pullbacks),
         )
+
+
+def _joined_density(pullbacks: Sequence[Pullback]) -> Tensor | None:
+    """The densities one after the other; 1 where a pullback has none."""
+    if all(pullback.density is None for pullback in pullbacks):
+        return None
+    return torch.cat([torch.ones_like(p.coverage) if p.density is None else p.density for p in pullbacks])
 
 
 def carried_frames(

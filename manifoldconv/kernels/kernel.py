@@ -114,7 +114,9 @@ class Kernel:
         """The same as calling the kernel."""
         return self(nodes)
 
-    def weights(self, rule: TangentRule, nodes: Tensor | None = None) -> Tensor:
+    def weights(
+        self, rule: TangentRule, nodes: Tensor | None = None, node_weights: Tensor | None = None
+    ) -> Tensor:
         """k(v_q) w_q `(..., Q)`, float64: what a field's values at the nodes are multiplied by and summed.
 
         `(..., Q, C_out, C_in)` between field types.
@@ -124,12 +126,14 @@ class Kernel:
         Args:
             rule: the nodes v_q and weights w_q.
             nodes: `(..., Q, d)`, other coordinates of the nodes, as where frames were turned.
+            node_weights: `(..., Q)`, other weights, as of another measure.
 
         Raises `ValueError` where that sum vanishes (below 1e-6 of the sum of absolute values).
         """
         if self.dimension not in (None, rule.dimension):
             raise ValueError(f"kernel {self.name} has dimension {self.dimension}, the rule {rule.dimension}")
-        weights = rule.weights.reshape(-1, *([1] * len(self.value_shape)))
+        weights = rule.weights if node_weights is None else node_weights
+        weights = weights.reshape(*weights.shape, *([1] * len(self.value_shape)))
         products = self(rule.nodes if nodes is None else nodes) * weights
         if not self.normalise:
             return products

@@ -27,7 +27,8 @@ def operators(kernels: Sequence[Kernel], blocks: Iterable[Pullback]) -> tuple[Sp
     share their sparsity. Nothing is checked: kernels may be inadmissible.
     """
     return operators_from_factors(
-        (block, torch.stack([kernel_factors(kernel, block).detach() for kernel in kernels])) for block in blocks
+        (block, torch.stack([kernel_factors(kernel, block).detach() for kernel in kernels]))
+        for block in blocks
     )
 
 
@@ -49,7 +50,7 @@ def operators_from_factors(blocks: Iterable[tuple[Pullback, Tensor]]) -> tuple[S
 def typed_operator(kernel: Kernel, blocks: Iterable[Pullback]) -> TypedOperator:
     """The correlation with a kernel between field types (`kernel.rep_in`, `kernel.rep_out`), collapsed likewise.
 
-        blocks[p, i] = Σ_{q, s: index[p, q, s] = i} w_q weight[p, q, s] k(v_q) ρ_in(transport[p, q, s])
+    blocks[p, i] = Σ_{q, s: index[p, q, s] = i} w_q weight[p, q, s] k(v_q) ρ_in(transport[p, q, s])
     """
     if kernel.rep_in is None:
         raise ValueError(f"{kernel.name} is a scalar kernel; collapse it with `operators`")
@@ -74,10 +75,12 @@ def kernel_factors(kernel: Kernel, pull: Pullback) -> Tensor:
 
     `(P, Q)`, or `(1, Q)` where all sites agree; for kernels between field types `(P, Q, C_out, C_in)` likewise.
     """
-    factors = kernel.weights(pull.rule, None if pull.gauge is None else pull.nodes)
+    nodes, weights = pull.nodes, pull.node_weights
     typed = kernel.rep_in is not None
-    if factors.ndim == (3 if typed else 1):
-        factors = factors[None]
+    if nodes.ndim == 2 and weights.ndim == 1:
+        factors = kernel.weights(pull.rule)[None]
+    else:
+        factors = kernel.weights(pull.rule, nodes, weights)
     if pull.boundary == "renormalise":
         size = torch.linalg.matrix_norm(factors) if typed else factors.abs()
         inside = (size * pull.coverage).sum(dim=-1, keepdim=True)

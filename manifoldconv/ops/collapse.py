@@ -41,7 +41,9 @@ def pattern(index: Tensor, weight: Tensor, n_columns: int) -> Pattern:
         lengths = _row_lengths(sites, weights, n_columns, threads)
         start = np.concatenate([[0], np.cumsum(lengths)])
         columns, place = _places(sites, weights, n_columns, start, threads)
-    return Pattern(torch.from_numpy(lengths), torch.from_numpy(columns), torch.from_numpy(place).reshape(index.shape))
+    return Pattern(
+        torch.from_numpy(lengths), torch.from_numpy(columns), torch.from_numpy(place).reshape(index.shape)
+    )
 
 
 def accumulate(shared: Pattern, weight: Tensor, factors: Tensor) -> Tensor:
@@ -68,7 +70,9 @@ def accumulate_typed(shared: Pattern, weight: Tensor, carried: Tensor, factors: 
     kernel = np.ascontiguousarray(factors.detach().numpy())
     values = np.zeros((len(shared.columns), *kernel.shape[2:]))
     weights = np.ascontiguousarray(weight.detach().numpy())
-    _accumulate_typed(shared.place.numpy(), weights, np.ascontiguousarray(carried.detach().numpy()), kernel, values)
+    _accumulate_typed(
+        shared.place.numpy(), weights, np.ascontiguousarray(carried.detach().numpy()), kernel, values
+    )
     return torch.from_numpy(values)
 
 

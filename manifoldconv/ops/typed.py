@@ -30,7 +30,9 @@ class TypedOperator:
         """From compressed rows of blocks `(nnz, C_out, C_in)`."""
         _, size_out, size_in = blocks.shape
         shape = ((len(row_start) - 1) * size_out, n_columns * size_in)
-        rows = scipy.sparse.bsr_array((blocks.numpy(), column.numpy(), row_start.numpy()), shape=shape).tocsr()
+        rows = scipy.sparse.bsr_array(
+            (blocks.numpy(), column.numpy(), row_start.numpy()), shape=shape
+        ).tocsr()
         rows.sort_indices()
         sparse = SparseOperator(
             torch.from_numpy(rows.indptr.astype(np.int64)),
@@ -42,9 +44,15 @@ class TypedOperator:
 
     def __call__(self, field: Tensor) -> Tensor:
         """Apply to a field `(..., N, C_in)`, in its dtype and on its device: `(..., P, C_out)`."""
-        if field.ndim < 2 or field.shape[-1] != self.size_in or field.shape[-2] * self.size_in != self.sparse.n_columns:
+        if (
+            field.ndim < 2
+            or field.shape[-1] != self.size_in
+            or field.shape[-2] * self.size_in != self.sparse.n_columns
+        ):
             sites = self.sparse.n_columns // self.size_in
-            raise ValueError(f"the field must have shape (..., {sites}, {self.size_in}); got {tuple(field.shape)}")
+            raise ValueError(
+                f"the field must have shape (..., {sites}, {self.size_in}); got {tuple(field.shape)}"
+            )
         flat = field.reshape(*field.shape[:-2], -1, 1)
         return self.sparse(flat).reshape(*field.shape[:-2], -1, self.size_out)
 
