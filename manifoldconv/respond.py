@@ -10,11 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from manifoldconv.correlate import check_admissible
-from manifoldconv.errors import AccuracyWarning, HolonomyError
-from manifoldconv.frames import FrameField
+from manifoldconv.errors import AccuracyWarning, GeometryError, HolonomyError
 from manifoldconv.groups import StructureGroup
-from manifoldconv.kernels import Kernel
+from manifoldconv.kernels import Kernel, require_admissible
 from manifoldconv.ops import kernel_factors, operators
 from manifoldconv.presets import Preset, Settings, choose_rule, default_counts
 from manifoldconv.pullback import Boundary, Frames, Pullback
@@ -108,14 +106,12 @@ def respond(
     _warn_where_coarse(surface, preset, settings, rule)
     sites = surface.sites(signal.sites)
     group = surface.holonomy_group(doubled=boundary == "reflect")
-    # Where frames make no difference to the result, none need be carried, and no cone point is in the way.
-    declared = preset.frame_blind and not group.holds_rotations
-    eye = torch.eye(2, dtype=torch.float64)
-    frames: Frames | FrameField = FrameField(eye.repeat(len(sites), 1, 1)) if declared else "parallel"
+    if not (preset.frame_blind or gauge_dependent):
+        for kernel in made:
+            require_admissible(kernel, group, rule)
+    frames: Frames = "local" if preset.frame_blind else _carried_or_local(surface, sites, gauge_dependent)
     blocks = Pullback.blocks(surface, sites, rule, boundary, frames=frames)
     watched = _watched(blocks, len(sites), progress)
-    if not (preset.frame_blind or gauge_dependent):
-        watched = _checked(watched, made)
     if signal.kind == "vector":
         values, nonzeros = _respond_vectors(surface, sites, signal, preset, settings, made[0], watched), None
     else:
@@ -135,12 +131,15 @@ def _watched(blocks: Iterable[Pullback], total: int, progress: Progress | None) 
             progress(done, total)
 
 
-def _checked(blocks: Iterable[Pullback], made: tuple[Kernel, ...]) -> Iterator[Pullback]:
-    for number, block in enumerate(blocks):
-        if number == 0:
-            for kernel in made:
-                check_admissible(kernel, block)
-        yield block
+def _carried_or_local(surface: MeshSurface, sites: Sites, gauge_dependent: bool) -> Frames:
+    """For kernels that see the frame: carried ones. None can be carried to a cone point; then the local ones, but only
+    for a caller who has accepted that the result depends on the frames."""
+    if gauge_dependent:
+        try:
+            surface.carry_frame(sites.points[sites.area > 0])
+        except GeometryError:
+            return "local"
+    return "parallel"
 
 
 def _respond_vectors(

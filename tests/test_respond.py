@@ -179,3 +179,32 @@ def test_progress_reaches_the_end() -> None:
         SPHERE, read_signal(SPHERE, "z"), PRESETS["smooth"], Settings(0.3), progress=lambda *a: seen.append(a)
     )
     assert seen[-1] == (2562, 2562)
+
+
+CUBE = mc.load_mesh(MESHES / "cube_fine.ply")
+
+
+@pytest.mark.parametrize("name", ["smooth", "edges", "ring"])
+def test_what_no_rotation_changes_needs_no_carried_frame(name: str) -> None:
+    """The corners of a cube have curvature of their own: no frame can be carried to them."""
+    ones = field(CUBE, torch.ones(602, dtype=torch.float64))
+    out = respond(CUBE, ones, find(name), Settings(0.3))
+    assert out.group.name == "C(4)"
+    assert torch.allclose(out.values, out.values[:1].expand_as(out.values), rtol=0, atol=1e-12)
+
+
+def test_an_odd_kernel_on_a_cube_is_refused_for_its_group_and_can_be_forced_even_at_corners() -> None:
+    height = field(CUBE, CUBE.vertices[:, 2])
+    with pytest.raises(mc.HolonomyError, match=r"C\(4\)"):
+        respond(CUBE, height, find("derivative"), Settings(0.3))
+    forced = respond(CUBE, height, find("derivative"), Settings(0.3), gauge_dependent=True)
+    assert bool(forced.values.isfinite().all())
+
+
+def test_on_a_flat_mesh_a_derivative_is_admitted_and_means_the_same_everywhere() -> None:
+    slope = field(FLAT, FLAT.vertices[:, 0] + 2 * FLAT.vertices[:, 1])
+    out = respond(FLAT, slope, find("derivative"), SETTINGS)
+    assert out.group.name == "trivial"
+    inside = out.values[INSIDE]
+    assert float(inside.abs().min()) > 0
+    assert torch.allclose(inside, inside[:1].expand_as(inside), rtol=1e-10, atol=0)
