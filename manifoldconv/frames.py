@@ -46,6 +46,8 @@ class FrameField:
         Raises `GeometryError` for a vector of length 0, naming the site.
         """
         first = float64("vectors", vectors, (2,))
+        if first.ndim != 2:
+            raise ValueError(f"vectors must have shape (N, 2), one for each site; got {tuple(first.shape)}")
         length = first.norm(dim=-1)
         if bool((length == 0).any()):
             raise GeometryError(

@@ -53,7 +53,7 @@ class _Correlate(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         field, factors = ctx.saved_tensors
         pull = ctx.pull
-        rows = max(1, SAMPLES_AT_A_TIME // (pull.index[0].numel() * field[0].numel()))
+        rows = max(1, SAMPLES_AT_A_TIME // max(1, pull.index[0].numel() * field[0].numel()))
         per_site = [
             torch.einsum("pak,pqbk->pqab", grad[start : start + rows], _samples(field, block, ctx.kernel))
             for start, block in zip(range(0, len(pull), rows), pull.split(rows), strict=True)

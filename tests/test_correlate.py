@@ -140,7 +140,10 @@ def test_an_empty_batch_and_no_channels(sphere_pull):
     assert mc.correlate(torch.zeros(0, n, 2), kernel, sphere_pull).shape == (0, n, 2)
     assert mc.correlate(torch.zeros(n, 0), kernel, sphere_pull).shape == (n, 0)
     sigma = torch.tensor(0.2, dtype=torch.float64, requires_grad=True)
-    assert mc.correlate(torch.zeros(0, n, 2), mc.kernels.gaussian(sigma), sphere_pull).shape == (0, n, 2)
+    for field in (torch.zeros(0, n, 2), torch.zeros(n, 0)):
+        out = mc.correlate(field, mc.kernels.gaussian(sigma), sphere_pull)
+        assert out.shape == field.shape
+        assert torch.autograd.grad(out.sum(), sigma)[0] == 0
 
 
 def test_float32_in_float32_out(sphere_pull):

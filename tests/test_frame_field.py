@@ -86,3 +86,8 @@ def test_a_declared_field_of_directions_on_a_mesh_gives_the_derivative_along_it(
     # Edges are 0.15 long: interpolation errs by about 0.15² / 8 = 0.003 of a function of size 1.
     assert float(zonal[away].abs().max()) < 0.01
     assert float((eastward - expected)[away].abs().max()) < 0.02
+
+
+def test_one_vector_is_no_frame_field():
+    with pytest.raises(ValueError, match=r"vectors must have shape \(N, 2\), one for each site; got \(2,\)"):
+        mc.FrameField.from_vectors([0.0, 1.0])
