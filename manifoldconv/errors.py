@@ -20,11 +20,11 @@ class AccuracyWarning(UserWarning):
     """The answer is defined, but the sampling is too coarse for the accuracy that one would expect."""
 
 
-def float64(name: str, value: Any, shape: tuple[int | None, ...]) -> Tensor:
+def float64(name: str, value: Any, shape: tuple[int | None, ...], *, finite: bool = True) -> Tensor:
     """`value` as a float64 tensor whose last axes have `shape` (None: any size).
 
     Raises `ValueError` naming the argument, the shape expected and the shape that came, and for values
-    that are not finite the place of the first one.
+    that are not finite the place of the first one (unless `finite` is False: NaN may be an answer, as of `log`).
     """
     came = torch.as_tensor(value).dtype
     if came.is_complex or came == torch.bool:
@@ -38,7 +38,7 @@ def float64(name: str, value: Any, shape: tuple[int | None, ...]) -> Tensor:
     if not fits:
         wanted = ", ".join("any" if size is None else str(size) for size in shape)
         raise ValueError(f"{name} must have last axes ({wanted}); got shape {tuple(tensor.shape)}")
-    if not bool(torch.isfinite(tensor.detach()).all()):
+    if finite and not bool(torch.isfinite(tensor.detach()).all()):
         where = torch.nonzero(~torch.isfinite(tensor.detach()))[0].tolist()
         raise ValueError(
             f"{name} must be finite; got {tensor.detach()[tuple(where)].item()} at index {where}"

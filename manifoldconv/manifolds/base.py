@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -16,6 +16,12 @@ from manifoldconv.groups import StructureGroup
 from manifoldconv.sampling import Sites
 
 Boundary = Literal["stop", "reflect"]
+
+
+def check_boundary(boundary: str) -> None:
+    """Raise `ValueError` unless `boundary` is a policy that `Manifold.geodesic` knows."""
+    if boundary not in get_args(Boundary):
+        raise ValueError(f'boundary must be "stop" or "reflect"; got {boundary!r}')
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,8 @@ class LoopHolonomy:
     def angle(self) -> float:
         """d = 2: the angle in (-π, π] by which the first basis vector turns; else the largest rotation angle."""
         if self.matrix.shape[-1] == 2:
-            return math.atan2(float(self.matrix[1, 0]), float(self.matrix[0, 0]))
+            angle = math.atan2(float(self.matrix[1, 0]), float(self.matrix[0, 0]))
+            return math.pi if angle == -math.pi else angle  # atan2 of a sine that is -0 or rounding
         return float(torch.linalg.eigvals(self.matrix).angle().abs().max())
 
 
@@ -154,7 +161,9 @@ class Manifold(ABC):
         steps = self.transport_between(path[:-1], path[1:])
         if not bool(torch.isfinite(steps).all()):
             bad = int(torch.nonzero(~torch.isfinite(steps))[0, 0])
-            raise GeometryError(f"no straight geodesic from point {bad} of the path to point {bad + 1}; add points between")
+            raise GeometryError(
+                f"no straight geodesic from point {bad} of the path to point {bad + 1}; add points between"
+            )
         total = torch.eye(self.dim, dtype=torch.float64)
         for step in steps:
             total = step @ total
@@ -163,11 +172,13 @@ class Manifold(ABC):
     def holonomy(self, loop: Any) -> LoopHolonomy:
         """The transport once round a closed polyline of shortest geodesics (first point = last point).
 
-        Raises `GeometryError` where the path is not closed.
+        Raises `GeometryError` where the path is not closed, to 1e-9 of its length.
         """
         loop = self.as_path(loop)
+        if not len(loop):
+            raise GeometryError("a loop needs at least one point; got none")
         gap = float(self.distance_between_points(loop[:1], loop[-1:])[0])
-        if not gap <= 1e-9:
+        if not gap <= 1e-9 * float(self.distance(loop[:-1], loop[1:]).nansum()):
             raise GeometryError(f"the loop is not closed: its last point lies {gap:.3g} from its first")
         closing = self.reframe(loop[-1:], loop[:1])[0]
         return LoopHolonomy(closing @ self.transport(loop), self.enclosed_curvature(loop))
@@ -178,4 +189,6 @@ class Manifold(ABC):
 
     def as_path(self, path: Any) -> Any:
         """A path as points with one batch axis; a sequence of single points is stacked."""
-        return torch.stack(list(path)) if isinstance(path, Sequence) else path
+        if not isinstance(path, Sequence):
+            return path
+        return torch.stack([torch.as_tensor(point, dtype=torch.float64) for point in path])

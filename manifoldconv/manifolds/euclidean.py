@@ -11,7 +11,7 @@ from torch import Tensor
 
 from manifoldconv.errors import float64
 from manifoldconv.groups import StructureGroup
-from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold
+from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold, check_boundary
 from manifoldconv.manifolds.checks import positive, whole, whole_numbers
 from manifoldconv.manifolds.grid import GridAxis, GridSites
 
@@ -46,6 +46,7 @@ class Euclidean(Manifold):
 
     def geodesic(self, x: Tensor, v: Tensor, *, boundary: Boundary = "stop") -> Geodesic:
         """The straight line x + t v; `boundary` has nothing to act on."""
+        check_boundary(boundary)
         x, v = float64("x", x, (self.n,)), float64("v", v, (self.n,))
         end = x + v
         v = v.expand(end.shape)

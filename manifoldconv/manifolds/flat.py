@@ -16,7 +16,7 @@ from torch import Tensor
 
 from manifoldconv.errors import GeometryError, float64
 from manifoldconv.groups import StructureGroup
-from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold
+from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold, check_boundary
 from manifoldconv.manifolds.checks import positive, whole_numbers
 from manifoldconv.manifolds.grid import Border, GridAxis, GridSites
 
@@ -76,6 +76,7 @@ class FlatQuotient(Manifold):
         `boundary="reflect"`, goes on as a billiard path: y is folded by a triangle wave, and each bounce
         multiplies the transport by diag(1, -1).
         """
+        check_boundary(boundary)
         x, v = torch.broadcast_tensors(self._points("x", x), float64("v", v, (2,)))
         walked = torch.ones_like(v[..., 0])
         complete = torch.ones_like(walked, dtype=torch.bool)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from manifoldconv.errors import GeometryError, float64
 from manifoldconv.groups import StructureGroup
-from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold
+from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold, check_boundary
 from manifoldconv.manifolds.checks import positive, whole
 from manifoldconv.manifolds.sphere_sites import EquiangularSites, IcosphereSites
 from manifoldconv.sampling import Sites
@@ -69,6 +69,7 @@ class Sphere(Manifold):
 
     def geodesic(self, x: Tensor, v: Tensor, *, boundary: Boundary = "stop") -> Geodesic:
         """The great circle from x with velocity v `(..., n)`; `boundary` has nothing to act on."""
+        check_boundary(boundary)
         start, velocity = self._unit("x", x), float64("v", v, (self.n,)) / self.radius
         frame = self.frame(x)
         ambient = (frame @ velocity[..., None])[..., 0]

@@ -12,6 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 
+def whole_indices(name: str, value: Any) -> Tensor:
+    """`value` as int64; `ValueError` for numbers that are not whole ones, which a cast would cut off in silence."""
+    given = torch.as_tensor(value)
+    if given.numel() and (given.is_floating_point() or given.is_complex() or given.dtype == torch.bool):
+        raise ValueError(f"{name} must be whole numbers; got dtype {given.dtype}")
+    return given.to(torch.int64)
+
+
 @dataclass(frozen=True)
 class SurfacePoint:
     """Points of a mesh, with any batch axes `...`.
@@ -32,9 +40,8 @@ class SurfacePoint:
     vertex: Tensor = field(default=-1)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        face = torch.as_tensor(self.face, dtype=torch.int64)
+        face, vertex = whole_indices("face", self.face), whole_indices("vertex", self.vertex)
         barycentric = torch.as_tensor(self.barycentric, dtype=torch.float64)
-        vertex = torch.as_tensor(self.vertex, dtype=torch.int64)
         if barycentric.shape[-1:] != (3,):
             raise ValueError(f"barycentric must have a last axis of 3; got shape {tuple(barycentric.shape)}")
         shape = torch.broadcast_shapes(face.shape, barycentric.shape[:-1], vertex.shape)
@@ -72,7 +79,7 @@ class SurfacePoint:
         """Face, barycentric coordinates and vertex as contiguous arrays, the one layout that is compiled for."""
         return (
             self.face.contiguous().numpy(),
-            self.barycentric.contiguous().numpy(),
+            self.barycentric.detach().contiguous().numpy(),
             self.vertex.contiguous().numpy(),
         )
 

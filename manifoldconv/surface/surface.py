@@ -14,7 +14,7 @@ from torch import Tensor
 
 from manifoldconv.errors import GeometryError, float64
 from manifoldconv.groups import StructureGroup
-from manifoldconv.manifolds.base import Boundary, Geodesic, LoopHolonomy, Manifold
+from manifoldconv.manifolds.base import Boundary, Geodesic, LoopHolonomy, Manifold, check_boundary
 from manifoldconv.surface import intrinsic
 from manifoldconv.surface.carry import carry_over_faces, tree_of_faces
 from manifoldconv.surface.checks import check_points
@@ -25,7 +25,7 @@ from manifoldconv.surface.io import MeshFile
 from manifoldconv.surface.loops import Event, enclosed_curvature
 from manifoldconv.surface.mesh import Connectivity, Describe, build_connectivity
 from manifoldconv.surface.paths import edge_velocities, events_of_faces, events_of_polyline, off_the_edges
-from manifoldconv.surface.points import SurfacePoint
+from manifoldconv.surface.points import SurfacePoint, whole_indices
 from manifoldconv.surface.segments import reframe_points
 from manifoldconv.surface.sites import FaceSites, VertexSites
 from manifoldconv.surface.trace import COMPLETE, TOO_LONG, trace_rays
@@ -92,7 +92,9 @@ class MeshSurface(Manifold):
         6.0
         """
         triangles = _check_faces(faces)
-        edge_length = float64("lengths", lengths, (len(triangles), 3)).numpy()
+        edge_length = float64("lengths", lengths, (len(triangles), 3)).detach().cpu().contiguous().numpy()
+        if edge_length.ndim != 2:
+            raise GeometryError(f"lengths must have shape ({len(triangles)}, 3); got {edge_length.shape}")
         count = int(triangles.max()) + 1 if len(triangles) else 0
         connectivity = build_connectivity(triangles.numpy(), count)
         chart = intrinsic.charts_from_lengths(edge_length, _face_number)
@@ -163,7 +165,7 @@ class MeshSurface(Manifold):
 
     def vertex_points(self, index: Any = None) -> SurfacePoint:
         """The vertices with the given indices `(...,)` (all of them by default) as points."""
-        chosen = torch.arange(self.n_vertices) if index is None else torch.as_tensor(index, dtype=torch.int64)
+        chosen = torch.arange(self.n_vertices) if index is None else whole_indices("index", index)
         out = (chosen < 0) | (chosen >= self.n_vertices)
         if bool(out.any()):
             raise GeometryError(
@@ -197,11 +199,11 @@ class MeshSurface(Manifold):
 
     def to_tangent(self, x: SurfacePoint, ambient: Tensor) -> Tensor:
         """Frame coordinates `(..., 2)` of the tangential part of vectors in space `(..., 3)`."""
-        return (self.frame(x).mT @ ambient[..., None])[..., 0]
+        return (self.frame(x).mT @ float64("ambient", ambient, (3,), finite=False)[..., None])[..., 0]
 
     def to_ambient(self, x: SurfacePoint, u: Tensor) -> Tensor:
         """Vectors in space `(..., 3)` from frame coordinates `(..., 2)`."""
-        return (self.frame(x) @ u[..., None])[..., 0]
+        return (self.frame(x) @ float64("u", u, (2,), finite=False)[..., None])[..., 0]
 
     def as_path(self, path: Any) -> SurfacePoint:
         """A path as a `SurfacePoint` with one batch axis; a sequence of points is stacked."""
@@ -214,8 +216,9 @@ class MeshSurface(Manifold):
 
         From a vertex, the angle of v is read in the vertex's scaled frame. Directions that point off the surface
         (at the boundary) have length 0 and are not complete. A ray through a vertex goes on with equal angles on both
-        sides.
+        sides. The trace is not differentiable: no gradient runs back to x or v.
         """
+        check_boundary(boundary)
         self.check_points(x)
         velocity = float64("v", v, (2,))
         shape = torch.broadcast_shapes(x.shape, velocity.shape[:-1])
@@ -242,9 +245,10 @@ class MeshSurface(Manifold):
         """The v `(..., 2)`, in the frame at x, with exp(x, v) = y; batch axes broadcast.
 
         `method="straight"`: the shortest straight geodesic, exact. NaN where there is none that is no longer
-        than the shortest path along edges: in the shadow behind a vertex of angle sum > 2π, or on another component.
-        `method="vector-heat"`: the smooth logarithm of Sharp, Soliman and Crane ("The vector heat method", 2019) through
-        potpourri3d, defined everywhere on an orientable, consistently wound mesh; approximate; x must be vertices.
+        than the shortest path along edges: in the shadow behind a vertex of angle sum > 2π, or on another
+        component. `method="vector-heat"`: the smooth logarithm of Sharp, Soliman and Crane ("The vector heat
+        method", 2019) through potpourri3d, defined everywhere on an orientable, consistently wound mesh;
+        approximate; x must be vertices.
         """
         self.check_points(x)
         self.check_points(y)
@@ -292,9 +296,9 @@ class MeshSurface(Manifold):
                 loop turns by Σ_inside K + Σ_on the loop K_v α_v / Θ_v (α_v the angle inside), and need not lie in
                 the holonomy group.
 
-        `enclosed_curvature` (radians) is that of the region on the left where it bounds one; on a surface with a boundary
-        minus that of the region on the right where only that one is bounded by the loop alone. It agrees with `angle`
-        modulo 2π. None where the loop bounds nothing orientable, or runs through one vertex twice.
+        `enclosed_curvature` (radians) is that of the region on the left where it bounds one; on a surface with a
+        boundary minus that of the region on the right where only that one is bounded by the loop alone. It agrees
+        with `angle` modulo 2π. None where the loop bounds nothing orientable, or runs through one vertex twice.
 
         Raises:
             GeometryError: where the loop is not closed, or leaves the mesh.
@@ -315,6 +319,8 @@ class MeshSurface(Manifold):
         elif kind == "points":
             path = self.as_path(loop)
             self.check_points(path)
+            if len(path) < 2:
+                raise GeometryError(f"a loop of points ends where it starts; got {len(path)} point(s)")
             gap = float(self.distance_between_points(path[:1], path[-1:])[0])
             if not gap <= 1e-9 * self.mean_edge_length:
                 raise GeometryError(f"the loop is not closed: its last point lies {gap:.3g} from its first")
@@ -384,8 +390,8 @@ class MeshSurface(Manifold):
         if bool(curved.any()):
             vertex = int(points.vertex[curved][0])
             raise GeometryError(
-                f"vertex {vertex} has curvature {float(self.vertex_curvature[vertex]):.6g} of its own, so no frame can be "
-                f'carried to it; use sites("faces"), or frames="local" for kernels that no rotation changes'
+                f"vertex {vertex} has curvature {float(self.vertex_curvature[vertex]):.6g} of its own, so no frame "
+                f'can be carried to it; use sites("faces"), or frames="local" for kernels that no rotation changes'
             )
         component = self.connectivity.face_component
         roots = self._first_faces.copy()
@@ -431,8 +437,11 @@ def _face_number(face: int) -> str:
 
 
 def _check_vertices(vertices: Any) -> Tensor:
+    came = torch.as_tensor(_forwards(vertices)).dtype
+    if came.is_complex or came == torch.bool:
+        raise GeometryError(f"vertices must be real numbers; got dtype {came}")
     # From the value itself: lists of Python numbers would first be rounded to torch's default dtype.
-    tensor = torch.as_tensor(vertices, dtype=torch.float64).detach().cpu()
+    tensor = torch.as_tensor(_forwards(vertices), dtype=torch.float64).detach().cpu()
     if tensor.ndim != 2 or tensor.shape[1] != 3:
         raise GeometryError(f"vertices must have shape (V, 3); got {tuple(tensor.shape)}")
     broken = torch.nonzero(~torch.isfinite(tensor).all(dim=1))[:, 0]
@@ -443,8 +452,13 @@ def _check_vertices(vertices: Any) -> Tensor:
     return tensor.contiguous()
 
 
+def _forwards(value: Any) -> Any:
+    """The value, an array that runs backwards (`faces[:, ::-1]`) copied: torch takes none such."""
+    return np.ascontiguousarray(value) if isinstance(value, np.ndarray) else value
+
+
 def _check_faces(faces: Any) -> Tensor:
-    tensor = torch.as_tensor(faces).detach().cpu()
+    tensor = torch.as_tensor(_forwards(faces)).detach().cpu()
     if tensor.numel() == 0:
         tensor = tensor.reshape(0, 3).to(torch.int64)
     if tensor.ndim != 2 or tensor.shape[1] != 3 or tensor.is_floating_point():

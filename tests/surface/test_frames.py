@@ -176,3 +176,31 @@ def test_angles_at_a_vertex_of_a_regular_pyramid_are_those_seen_from_above() -> 
     seen = surface.to_tangent(x.expand(8), surface.vertices[1:] - surface.vertices[0])
     angle = torch.atan2(logs[:, 1], logs[:, 0]) - torch.atan2(seen[:, 1], seen[:, 0])
     close(torch.remainder(angle + math.pi, 2 * math.pi) - math.pi, torch.zeros(8, dtype=torch.float64))
+
+
+def test_vectors_of_any_real_kind_are_taken_and_wrong_shapes_named() -> None:
+    surface = MeshSurface(np.eye(3), [[0, 1, 2]])
+    point = surface.vertex_points(0)
+    exact = surface.to_tangent(point, torch.tensor([1.0, -2.0, 4.0], dtype=torch.float64))
+    for vector in (
+        [1, -2, 4],
+        torch.tensor([1.0, -2.0, 4.0]),
+        torch.tensor([1, -2, 4]),
+        np.array([1.0, -2, 4]),
+    ):
+        assert torch.equal(surface.to_tangent(point, vector), exact)
+    assert bool(surface.to_ambient(point, [math.nan, 0.0]).isnan().all()), "no logarithm here, none there"
+    assert torch.equal(surface.to_ambient(point, [1, 0]), surface.frame(point)[:, 0])
+    with pytest.raises(ValueError, match=r"ambient must have last axes \(3\); got shape \(2,\)"):
+        surface.to_tangent(point, [1.0, 2.0])
+    with pytest.raises(ValueError, match=r"u must have last axes \(2\); got shape \(3,\)"):
+        surface.to_ambient(point, [1.0, 2.0, 3.0])
+
+
+def test_points_that_carry_a_gradient_are_taken() -> None:
+    surface = MeshSurface(np.eye(3), [[0, 1, 2]])
+    weights = torch.tensor([0.5, 0.25, 0.25], dtype=torch.float64, requires_grad=True)
+    position = surface.embed(SurfacePoint(0, weights))
+    (gradient,) = torch.autograd.grad(position[0], weights)
+    assert gradient.tolist() == [1.0, 0.0, 0.0]
+    assert surface.exp(SurfacePoint(0, weights), [0.0, 0.0]).barycentric.tolist() == [0.5, 0.25, 0.25]

@@ -9,6 +9,7 @@ import torch
 
 from manifoldconv.errors import GeometryError
 from manifoldconv.surface.mesh import Connectivity, build_connectivity
+from manifoldconv.surface.points import SurfacePoint
 from manifoldconv.surface.surface import MeshSurface
 
 SOUPS = {
@@ -230,3 +231,28 @@ def test_the_source_of_a_face_is_named_as_the_reader_says() -> None:
     vertices, faces = with_faces((4, 5, 4))
     with pytest.raises(GeometryError, match="line 17 names a vertex twice"):
         MeshSurface(vertices, faces, describe=lambda face: f"line {face + 9}")
+
+
+def test_numbers_that_would_be_cut_off_are_refused() -> None:
+    with pytest.raises(GeometryError, match="vertices must be real numbers; got dtype"):
+        MeshSurface(1j * np.eye(3), [[0, 1, 2]])
+    triangle = MeshSurface(np.eye(3), [[0, 1, 2]])
+    for index in (1.7, [0.0, 1.0], [True, False, True]):
+        with pytest.raises(ValueError, match="index must be whole numbers; got dtype"):
+            triangle.vertex_points(index)
+    with pytest.raises(ValueError, match="face must be whole numbers; got dtype"):
+        SurfacePoint(0.5, [1.0, 0.0, 0.0])
+
+
+def test_views_that_run_backwards_turn_a_mesh_over() -> None:
+    vertices, faces = np.eye(3), np.array([[0, 1, 2]])
+    turned = MeshSurface(vertices[::-1], faces[:, ::-1])
+    assert turned.faces.tolist() == [[2, 1, 0]]
+    assert turned.vertices.tolist() == vertices[::-1].tolist()
+
+
+def test_edge_lengths_that_carry_a_gradient_or_batch_axes() -> None:
+    lengths = torch.tensor([[3.0, 4.0, 5.0]], requires_grad=True)
+    assert MeshSurface.from_edge_lengths([[0, 1, 2]], lengths).area == 6.0
+    with pytest.raises(GeometryError, match=r"lengths must have shape \(1, 3\); got \(2, 1, 3\)"):
+        MeshSurface.from_edge_lengths([[0, 1, 2]], lengths[None].expand(2, 1, 3))

@@ -171,3 +171,16 @@ def test_open_loops_and_impossible_paths_are_refused() -> None:
     two = MeshSurface(np.concatenate([vertices, vertices + 10]), np.concatenate([faces, faces + 4]))
     with pytest.raises(GeometryError, match="from point 0 of the path to point 1"):
         two.transport(two.vertex_points([0, 4]))
+
+
+def test_loops_of_fewer_than_two_points_are_refused() -> None:
+    surface = MeshSurface(torch.eye(3), [[0, 1, 2]])
+    for count in (0, 1):
+        with pytest.raises(GeometryError, match=f"a loop of points ends where it starts; got {count}"):
+            surface.holonomy(surface.vertex_points(list(range(count))))
+
+
+def test_unknown_boundary_policies_are_refused() -> None:
+    surface = MeshSurface(torch.eye(3), [[0, 1, 2]])
+    with pytest.raises(ValueError, match='boundary must be "stop" or "reflect"; got \'zero\''):
+        surface.geodesic(surface.vertex_points(0), [0.1, 0.1], boundary="zero")
