@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -16,12 +16,15 @@ class FrameField:
 
     Attributes:
         matrices: `(N, d, d)` orthogonal; column i is the i-th vector of the frame, in the local frame of the site.
+        singular: `(k,)` int64, sites where what the frames were made from has no direction, and they were taken from a
+            neighbour (see `manifoldconv.frame_fields`); empty by default.
 
     >>> FrameField.from_vectors(torch.tensor([[0.0, 2.0]])).matrices[0].round(decimals=6).tolist()
     [[0.0, -1.0], [1.0, 0.0]]
     """
 
     matrices: Tensor
+    singular: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
 
     def __post_init__(self) -> None:
         matrices = float64("matrices", self.matrices, (None, None))
