@@ -25,6 +25,7 @@ from manifoldconv.manifolds.sphere import Sphere
 from manifoldconv.pullback import Frames, Pullback, carried_frames
 from manifoldconv.quadrature import TangentRule
 from manifoldconv.sampling import Sites
+from manifoldconv.surface.sites import VertexSites
 
 PAIRS_AT_A_TIME = 200_000
 
@@ -48,10 +49,11 @@ def over_sites(
 
     Warns:
         AccuracyWarning: where more than 1 % of the pairs within reach have no straight line between them (the shadows
-            behind saddle vertices); these are left out.
+            behind saddle vertices); these are left out. (Between vertices of a mesh they are left out without
+            being counted.)
 
-    The cost is one logarithm for each pair of neighbours; on manifolds other than meshes, spheres and Euclidean space
-    for every pair of sites.
+    Between the vertices of a mesh one unfolding for each site finds all logarithms; else the cost is a logarithm for
+    each pair of neighbours, and on manifolds other than meshes, spheres and Euclidean space for every pair of sites.
 
     >>> import manifoldconv as mc
     >>> sphere = mc.Sphere()
@@ -64,32 +66,17 @@ def over_sites(
     if not radius > 0:
         raise ValueError(f"the radius must be positive; got {radius}")
     group, carried = carried_frames(manifold, sites, "zero", base, frames)
-    first, second = _near_pairs(manifold, sites, radius)
-    kept, vectors, transports, hidden = [], [], [], 0
-    for start in range(0, len(first), PAIRS_AT_A_TIME):
-        pairs = slice(start, start + PAIRS_AT_A_TIME)
-        x, y = sites.points[first[pairs]], sites.points[second[pairs]]
-        v = manifold.log(x, y)
-        straight = torch.isfinite(v).all(dim=-1)
-        hidden += (
-            int((~straight & (manifold.distance(x, y) <= radius)).sum()) if not bool(straight.all()) else 0
-        )
-        near = straight & (v.norm(dim=-1) <= radius)
-        geodesic = manifold.geodesic(x[near], v[near])
-        there = manifold.reframe(geodesic.end, y[near]) @ geodesic.transport
-        kept.append(torch.nonzero(near)[:, 0] + start)
-        vectors.append(v[near])
-        transports.append(there.mT)
-    rows = torch.cat(kept)
-    if hidden > 0.01 * (len(rows) + hidden):
-        warnings.warn(
-            f"{hidden} of {len(rows) + hidden} pairs of sites within {radius:.3g} of one another have no straight line "
-            "between them, and are left out",
-            AccuracyWarning,
-            stacklevel=2,
-        )
-    first, second = first[rows], second[rows]
-    v, transport = torch.cat(vectors), torch.cat(transports)
+    if isinstance(sites, VertexSites):
+        start, second, v = sites.manifold.log_to_vertices(torch.arange(len(sites)), radius)
+        first = torch.arange(len(sites)).repeat_interleave(start[1:] - start[:-1])
+    else:
+        first, second, v = _near_pairs(manifold, sites, radius)
+    transport = torch.empty(len(first), manifold.dim, manifold.dim, dtype=torch.float64)
+    for begin in range(0, len(first), PAIRS_AT_A_TIME):
+        pairs = slice(begin, begin + PAIRS_AT_A_TIME)
+        geodesic = manifold.geodesic(sites.points[first[pairs]], v[pairs])
+        there = manifold.reframe(geodesic.end, sites.points[second[pairs]]) @ geodesic.transport
+        transport[pairs] = there.mT
     if carried is not None:
         v = (carried[first].mT @ v[..., None])[..., 0]
         transport = carried[first].mT @ transport @ carried[second]
@@ -126,8 +113,33 @@ def _padded(
     )
 
 
-def _near_pairs(manifold: Manifold, sites: Sites, radius: float) -> tuple[Tensor, Tensor]:
-    """All pairs of sites that may lie within `radius`, sorted by the first: a superset."""
+def _near_pairs(manifold: Manifold, sites: Sites, radius: float) -> tuple[Tensor, Tensor, Tensor]:
+    """All pairs of sites within `radius` of one another, sorted by the first, and their logarithms."""
+    first, second = _candidates(manifold, sites, radius)
+    kept, vectors, hidden = [], [], 0
+    for start in range(0, len(first), PAIRS_AT_A_TIME):
+        pairs = slice(start, start + PAIRS_AT_A_TIME)
+        x, y = sites.points[first[pairs]], sites.points[second[pairs]]
+        v = manifold.log(x, y)
+        straight = torch.isfinite(v).all(dim=-1)
+        if not bool(straight.all()):
+            hidden += int((manifold.distance(x[~straight], y[~straight]) <= radius).sum())
+        near = straight & (v.norm(dim=-1) <= radius)
+        kept.append(torch.nonzero(near)[:, 0] + start)
+        vectors.append(v[near])
+    rows = torch.cat(kept)
+    if hidden > 0.01 * (len(rows) + hidden):
+        warnings.warn(
+            f"{hidden} of {len(rows) + hidden} pairs of sites within {radius:.3g} of one another have no straight line "
+            "between them, and are left out",
+            AccuracyWarning,
+            stacklevel=3,
+        )
+    return first[rows], second[rows], torch.cat(vectors)
+
+
+def _candidates(manifold: Manifold, sites: Sites, radius: float) -> tuple[Tensor, Tensor]:
+    """Pairs of sites that may lie within `radius`, sorted by the first: a superset."""
     embed = getattr(manifold, "embed", None)
     if embed is not None:
         # A straight line in space is no longer than the geodesic.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -87,7 +88,7 @@ def events_of_faces(tables: Tables, faces: Sequence[int]) -> tuple[list[Event], 
     events: list[Event] = []
     total, step = np.eye(2), np.empty((2, 2))
     orientation = float(tables.face_sign[faces[0]])
-    for here, there in zip(faces[:-1], faces[1:], strict=True):
+    for here, there in itertools.pairwise(faces):
         shared = [h for h in range(3 * here, 3 * here + 3) if tables.twin[h] >= 0 and tables.twin[h] // 3 == there]
         if not shared:
             raise GeometryError(f"faces {here} and {there} follow one another in the loop but share no edge")
@@ -110,7 +111,7 @@ def edge_velocities(tables: Tables, vertices: Sequence[int]) -> Tensor:
             raise GeometryError(f"vertex {vertex} does not exist; the mesh has {count} vertices")
     if len(vertices) < 2 or vertices[0] != vertices[-1]:
         raise GeometryError(f"a loop of edges ends where it starts; got {list(vertices)[:1]} ... {list(vertices)[-1:]}")
-    return torch.stack([_edge_velocity(tables, a, b) for a, b in zip(vertices[:-1], vertices[1:], strict=True)])
+    return torch.stack([_edge_velocity(tables, a, b) for a, b in itertools.pairwise(vertices)])
 
 
 def _edge_velocity(tables: Tables, vertex: int, neighbour: int) -> Tensor:

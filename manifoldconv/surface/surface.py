@@ -28,6 +28,7 @@ from manifoldconv.surface.paths import edge_velocities, events_of_faces, events_
 from manifoldconv.surface.points import SurfacePoint, whole_indices
 from manifoldconv.surface.segments import reframe_points
 from manifoldconv.surface.sites import FaceSites, VertexSites
+from manifoldconv.surface.spread import count_seen, seen_from
 from manifoldconv.surface.trace import COMPLETE, TOO_LONG, trace_rays
 from manifoldconv.surface.unfold import log_pairs
 from manifoldconv.threads import threads_for
@@ -80,8 +81,10 @@ class MeshSurface(Manifold):
         self._set(positions, triangles, connectivity, chart, place)
 
     @classmethod
-    def from_edge_lengths(cls, faces: Any, lengths: Any) -> MeshSurface:
+    def from_edge_lengths(cls, faces: Any, lengths: Any, n_vertices: int | None = None) -> MeshSurface:
         """A mesh from its faces `(F, 3)` and edge lengths `(F, 3)`, edge i from corner i to corner i + 1.
+
+        `n_vertices` counts vertices of no face, too; by default it is 1 + the largest index.
 
         It has no embedding: `vertices` is None, and what needs one raises `GeometryError`.
 
@@ -96,7 +99,7 @@ class MeshSurface(Manifold):
         if edge_length.ndim != 2:
             raise GeometryError(f"lengths must have shape ({len(triangles)}, 3); got {edge_length.shape}")
         count = int(triangles.max()) + 1 if len(triangles) else 0
-        connectivity = build_connectivity(triangles.numpy(), count)
+        connectivity = build_connectivity(triangles.numpy(), count if n_vertices is None else int(n_vertices))
         chart = intrinsic.charts_from_lengths(edge_length, _face_number)
         intrinsic.check_edge_lengths(edge_length, connectivity, _face_number)
         self = cls.__new__(cls)
@@ -265,6 +268,19 @@ class MeshSurface(Manifold):
         with threads_for(len(x), few=20) as threads:
             vectors, bound = log_pairs(self.tables, *x.arrays(), *y.arrays(), threads)
         return torch.from_numpy(vectors), torch.from_numpy(bound)
+
+    def log_to_vertices(self, sources: Tensor, radius: float) -> tuple[Tensor, Tensor, Tensor]:
+        """The straight logarithms from vertices `(N,)` to all vertices within a radius, by one unfolding each.
+
+        Returns:
+            row starts `(N + 1,)`, vertices `(nnz,)` sorted in each row (the source among them), and vectors
+            `(nnz, 2)` in the frames at the sources. Vertices in shadows (see `log`) are missing.
+        """
+        start = sources.numpy()
+        with threads_for(len(start), few=20) as threads:
+            rows = np.concatenate([[0], np.cumsum(count_seen(self.tables, start, float(radius), threads))])
+            vertices, vectors = seen_from(self.tables, start, float(radius), rows, threads)
+        return torch.from_numpy(rows), torch.from_numpy(vertices), torch.from_numpy(vectors)
 
     def transport_between(self, x: SurfacePoint, y: SurfacePoint) -> Tensor:
         """`(N, 2, 2)`: transport from x to y along the shortest straight geodesic; NaN where there is none."""

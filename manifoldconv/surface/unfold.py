@@ -79,12 +79,22 @@ def _cross(ax, ay, bx, by):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _segment_distance(ax, ay, bx, by):  # type: ignore[no-untyped-def]
+def segment_distance(ax, ay, bx, by):  # type: ignore[no-untyped-def]
     """Distance from the origin to a segment."""
     ex, ey = bx - ax, by - ay
     t = -(ax * ex + ay * ey) / (ex * ex + ey * ey)
     t = min(max(t, 0.0), 1.0)
     return math.hypot(ax + t * ex, ay + t * ey)
+
+
+@numba.njit(cache=True, error_model="numpy", inline="always")
+def unfold_apex(tables, h, tail_left, ax, ay, bx, by):  # type: ignore[no-untyped-def]
+    """Where the apex of the face entered through h lies, h having its right end at a and its left end at b."""
+    length, px, py = tables.chart[h, 0], tables.chart[h, 1], tables.chart[h, 2]
+    ux, uy = (bx - ax) / length, (by - ay) / length
+    if tail_left:
+        return bx - px * ux + py * uy, by - px * uy - py * ux
+    return ax + px * ux + py * uy, ay + px * uy - py * ux
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -104,17 +114,12 @@ def shortest_line(tables, start, rightx, righty, leftx, lefty, rx, ry, lx, ly, t
     while len(stack) > 0:
         edge, tail_left, ax, ay, bx, by, rx, ry, lx, ly = stack.pop()
         h = tables.twin[edge]
-        if h < 0 or _segment_distance(ax, ay, bx, by) > best:
+        if h < 0 or segment_distance(ax, ay, bx, by) > best:
             continue
         # The twin runs the other way, unless the faces disagree.
         tail_left = tail_left if tables.flip[edge] else not tail_left
-        length, px, py = tables.chart[h, 0], tables.chart[h, 1], tables.chart[h, 2]
-        if tail_left:
-            ux, uy = (bx - ax) / length, (by - ay) / length
-            qx, qy = bx - px * ux + py * uy, by - px * uy - py * ux
-        else:
-            ux, uy = (bx - ax) / length, (by - ay) / length
-            qx, qy = ax + px * ux + py * uy, ay + px * uy - py * ux
+        length = tables.chart[h, 0]
+        qx, qy = unfold_apex(tables, h, tail_left, ax, ay, bx, by)
         if h // 3 == target or (apex >= 0 and tables.tail[previous_of(h)] == apex):
             if apex >= 0:
                 yx, yy = qx, qy
