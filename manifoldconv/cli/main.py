@@ -14,18 +14,23 @@ from manifoldconv.cli.check import check
 from manifoldconv.cli.convolve import convolve
 from manifoldconv.cli.demo import demo
 from manifoldconv.cli.exponential import exponential
+from manifoldconv.cli.holonomy import holonomy
 from manifoldconv.cli.info import info
+from manifoldconv.cli.kernels import kernels
 
 app = typer.Typer(
     help="Convolve signals on triangle meshes with kernels on the tangent spaces.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,  # plain help: its panels leave 18 columns of a terminal to the words
     pretty_exceptions_enable=False,
 )
 app.command("info")(info)
 app.command("check")(check)
 app.command("convolve")(convolve)
 app.command("exp")(exponential)
+app.command("holonomy")(holonomy)
+app.command("kernels")(kernels)
 app.command("demo")(demo)
 
 # The base of typer's own usage errors, which its versions keep in different places.
@@ -88,7 +93,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return DONE
     except MemoryError:
         return _refuse("not enough memory; take a smaller mesh, a smaller radius or fewer nodes")
-    except (ValueError, OSError, ImportError) as error:
+    except OSError as error:
+        known = error.strerror and error.filename
+        return _refuse(f"{error.filename}: {error.strerror}" if known else str(error))
+    except (ValueError, ImportError) as error:
         return _refuse(str(error))
     return status if isinstance(status, int) else DONE
 

@@ -75,7 +75,9 @@ def loop_round(tables: Tables, inside: NDArray[np.bool_], first: int) -> FaceLoo
         if h < 0:
             return None
         face = h - h % 3
-        mixed = [e for e in range(face, face + 3) if e != h and inside[tables.tail[e]] != inside[_head(tables, e)]]
+        mixed = [
+            e for e in range(face, face + 3) if e != h and inside[tables.tail[e]] != inside[_head(tables, e)]
+        ]
         if len(mixed) != 1:
             return None
         h = mixed[0]

@@ -165,7 +165,9 @@ class HolonomyReport:
 
     def _chance(self, group: StructureGroup, tolerance: float) -> float:
         """The expected number of orders up to the group's that as many random angles would fit."""
-        turns = np.array([abs(g.angle) for g in self.generators if not g.reflects and abs(g.angle) > tolerance])
+        turns = np.array(
+            [abs(g.angle) for g in self.generators if not g.reflects and abs(g.angle) > tolerance]
+        )
         different = len(np.unique(np.round(turns / max(SAME_ANGLE, tolerance)))) or 1
         orders = np.arange(2, (group.rotation_order or 1) + 1)
         return float((np.minimum(1.0, orders * tolerance / math.pi) ** different).sum())
@@ -254,7 +256,9 @@ def _principal(angle: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(reduced <= -math.pi + 1e-12, np.abs(reduced), reduced)
 
 
-def _generated(generators: Sequence[Generator], tolerances: Sequence[float], max_order: int) -> GeneratedReport:
+def _generated(
+    generators: Sequence[Generator], tolerances: Sequence[float], max_order: int
+) -> GeneratedReport:
     turns = torch.tensor([0.0, *(g.angle for g in generators if not g.reflects)], dtype=torch.float64)
     mirrors = [g.matrix for g in generators if g.reflects]
     matrices = torch.cat([rotation_matrix(turns), *(mirror[None] for mirror in mirrors)])

@@ -118,7 +118,9 @@ def _dijkstra(tables, roots, weight):  # type: ignore[no-untyped-def]
             across(tables, entered[face], step)
             for i in range(2):
                 for j in range(2):
-                    carried[face, i, j] = step[i, 0] * carried[before, 0, j] + step[i, 1] * carried[before, 1, j]
+                    carried[face, i, j] = (
+                        step[i, 0] * carried[before, 0, j] + step[i, 1] * carried[before, 1, j]
+                    )
         for h in range(3 * face, 3 * face + 3):
             if tables.twin[h] < 0:
                 continue

@@ -1,0 +1,136 @@
+"""One kernel carried along two paths between the same two points: what holonomy does to it."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from manifoldconv.plot.camera import Camera
+from manifoldconv.plot.color import ColorScale
+from manifoldconv.plot.discs import disc_nodes, draw_disc
+from manifoldconv.plot.figure import Background, Page
+from manifoldconv.plot.scene import Scene
+
+if TYPE_CHECKING:
+    from manifoldconv.kernels import Kernel
+    from manifoldconv.surface.points import SurfacePoint
+    from manifoldconv.surface.surface import MeshSurface
+
+Array = NDArray[np.float64]
+
+PATHS = ((0.12, 0.35, 0.65), (0.80, 0.33, 0.05))
+STEPS = 24  # points of a curve for each segment of a path
+
+
+def figure_carried(
+    path: str | os.PathLike[str],
+    surface: MeshSurface,
+    kernel: Kernel,
+    path_a: Any,
+    path_b: Any,
+    *,
+    radius: float | None = None,
+    camera: Camera | None = None,
+    width: int = 1900,
+    background: Background = "white",
+) -> None:
+    """Write the picture of Γ_a k, Γ_b k and their difference, with both paths on the surface.
+
+    Along either path an arrow is carried: the first axis of the kernel's frame. At the end the two arrows, and the two
+    kernels, differ by the holonomy of the loop that the paths make: the curvature between them.
+
+    Args:
+        path: PNG, PDF, SVG, ... by its suffix.
+        surface: with an embedding.
+        kernel: scalar, in the frame at the common start.
+        path_a, path_b: polylines of shortest geodesics, `SurfacePoint`, with common first and last points.
+        radius: of the discs that show the kernels; default the kernel's extent cut at half.
+        width: in pixels.
+
+    Raises:
+        ValueError: where the paths do not start and end together, or the kernel is not scalar, or of no known extent.
+    """
+    one, other = surface.as_path(path_a), surface.as_path(path_b)
+    for name, end in (("start", 0), ("end", -1)):
+        first, second = (p[end % len(p) : end % len(p) + 1] for p in (one, other))
+        gap = float(surface.distance_between_points(first, second)[0])
+        if not gap <= 1e-6 * surface.mean_edge_length:
+            raise ValueError(f"the two paths must {name} at one point; theirs lie {gap:.3g} apart")
+    if kernel.value_shape:
+        raise ValueError(
+            f"a scalar kernel is drawn as a disc; {kernel.name} maps {kernel.rep_in} to {kernel.rep_out}"
+        )
+    if radius is None and kernel.extent is None:
+        raise ValueError(f"{kernel.name} has no known extent; give radius, that of the discs")
+    shown = radius or 0.5 * float(kernel.extent or 0)
+    # Both kernels in the frame in which the first path writes its end.
+    closing = surface.reframe(other[-1 % len(other) :][:1], one[-1 % len(one) :][:1])[0]
+    transports = surface.transport(one), closing @ surface.transport(other)
+    loop = transports[1].mT @ transports[0]
+    angle = math.degrees(math.atan2(float(loop[1, 0]), float(loop[0, 0])))
+    nodes = torch.from_numpy(disc_nodes(shown))
+    discs = [kernel(nodes).numpy(), *(kernel.transformed(t)(nodes).numpy() for t in transports)]
+    size = float(np.abs(np.stack(discs)).max())
+    scale = ColorScale.of(discs[0], limits=(-size, size), label="value of the kernel")
+
+    height, dpi = round(0.5 * width), max(1, round(width / 10))
+    page = Page.blank(width, height, background, dpi)
+    scene = _scene(surface, (one, other), shown)
+    scene.draw(page.panel(0, 0, 0.46 * width, height), camera=camera or Camera())
+    turned = "and a reflection" if float(torch.linalg.det(loop)) < 0 else f"by {abs(angle):.1f}°"
+    titles = (
+        "kernel at the start",
+        "carried along path a",
+        "carried along path b",
+        f"difference: turned {turned}",
+    )
+    values = [*discs, discs[1] - discs[2]]
+    colors = (page.text, *PATHS, page.text)
+    side = 0.225 * width
+    for k, (title, value, color) in enumerate(zip(titles, values, colors, strict=True)):
+        x = (0.47 + 0.265 * (k % 2 + 0.5)) * width
+        y = height - (k // 2 + 0.5) * 0.455 * height - 0.01 * height
+        draw_disc(page, (x, y - 0.012 * height), min(side, 0.385 * height), value, scale)
+        page.write(x, y + 0.208 * height, title, 8, color=color)
+    page.colorbar(scale, 0.735 * width, 0.065 * height, 0.3 * width)
+    page.save(path)
+
+
+def _scene(surface: MeshSurface, paths: tuple[SurfacePoint, SurfacePoint], length: float) -> Scene:
+    """The surface with the two paths and an arrow carried along each."""
+    vertices = surface.embedding.vertices
+    diagonal = float(np.linalg.norm(np.ptp(vertices, axis=0)))
+    length = min(length, 0.09 * diagonal)
+    scene = Scene().surface(vertices, surface.faces)
+    for way, color in zip(paths, PATHS, strict=True):
+        points, vectors, normals = _carried(surface, way)
+        scene = scene.curves([points + 0.003 * diagonal * normals], color=color, radius=0.004 * diagonal)
+        run = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+        at = np.searchsorted(
+            run, np.linspace(0, run[-1] * (1 - 1e-9), max(2, round(run[-1] / (1.1 * length))))
+        )
+        lifted = points[at] + 0.008 * diagonal * normals[at]
+        scene = scene.arrows(lifted, length * vectors[at], color=color, radius=0.004 * diagonal)
+    ends = surface.embed(paths[0][[0, len(paths[0]) - 1]]).numpy()
+    return scene.points(ends, color=(0.13, 0.14, 0.17), radius=0.011 * diagonal)
+
+
+def _carried(surface: MeshSurface, way: SurfacePoint) -> tuple[Array, Array, Array]:
+    """Points `(P, 3)` of a polyline of geodesics, the first axis carried to each `(P, 3)`, and normals `(P, 3)`."""
+    velocity = surface.log(way[:-1], way[1:])
+    share = torch.linspace(0, 1, STEPS + 1, dtype=torch.float64)
+    points, vectors, normals = [], [], []
+    vector = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    for k in range(len(velocity)):
+        geodesic = surface.geodesic(way[k], share[:, None] * velocity[k])
+        frame = surface.frame(geodesic.end)
+        points.append(surface.embed(geodesic.end))
+        vectors.append((frame @ (geodesic.transport @ vector)[..., None])[..., 0])
+        normals.append(torch.linalg.cross(frame[..., 0], frame[..., 1]))
+        vector = surface.transport(way[k : k + 2]) @ vector
+    return tuple(torch.cat(parts).numpy() for parts in (points, vectors, normals))  # type: ignore[return-value]
