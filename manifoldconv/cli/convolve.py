@@ -146,24 +146,30 @@ def convolve(
     if json:
         show_json(figures)
     else:
-        show_table(f"{preset.name} of {field.label} on {mesh}", response_rows(figures))
+        show_table(
+            f"{preset.name} of {field.label} on {mesh}",
+            response_rows(figures, surface.connectivity.n_boundary_loops == 0),
+        )
         show_notes(notes)
 
 
 def run(surface: MeshSurface, field: Signal, preset: Preset, settings: Settings, **choices: Any) -> Response:
     """`respond` with a progress bar; a refusal by holonomy names the option that goes round it."""
-    from manifoldconv.errors import HolonomyError
+    from manifoldconv.errors import GeometryError, HolonomyError
     from manifoldconv.respond import respond
 
     try:
         with progress_bar("tracing geodesics") as progress:
             return respond(surface, field, preset, settings, progress=progress, **choices)
-    except HolonomyError as error:
-        raise HolonomyError(shell_words(str(error))) from None
+    except (GeometryError, HolonomyError) as error:
+        raise type(error)(shell_words(str(error))) from None
 
 
 def shell_words(refusal: str) -> str:
-    """The message of a `HolonomyError` with the ways out that the command line has."""
+    """The message of a refusal with the ways out that the command line has."""
+    reason, found, _ = refusal.partition("no frame can be carried to it;")
+    if found:
+        return f"{reason}{found} take --sites faces, or a kernel without a direction such as gaussian"
     reason, found, _ = refusal.partition("the path that carried it.")
     if not found:
         return refusal.replace("gauge_dependent=True", "--gauge-dependent")
@@ -215,8 +221,8 @@ def response_figures(
     }
 
 
-def response_rows(figures: dict[str, Any]) -> dict[str, Any]:
-    """The same for people."""
+def response_rows(figures: dict[str, Any], closed: bool) -> dict[str, Any]:
+    """The same for people; a closed surface has no boundary to speak of."""
     rows = {
         "signal": f"{figures['signal']}, {figures['signal_min']:.4g} to {figures['signal_max']:.4g}"
         + (f", {figures['channels']} channels" if figures["channels"] > 1 else ""),
@@ -225,8 +231,11 @@ def response_rows(figures: dict[str, Any]) -> dict[str, Any]:
         "radius": f"{figures['radius']:.4g} ({figures['radius_in_mean_edges']:.3g} mean edges)",
         "holonomy group": figures["holonomy_group"],
         "nodes": f"{figures['n_radial']} radial x {figures['n_angular']} angular at every site",
+        "boundary": figures["boundary"],
         "response": f"{figures['min']:.6g} to {figures['max']:.6g}, mean {figures['mean']:.6g}",
     }
+    if closed:
+        del rows["boundary"]
     if figures["nonzeros"] is not None:
         rows["operator"] = f"{figures['nonzeros']} (site, neighbour) pairs"
     rows["seconds"] = f"{figures['seconds']:.2f}"

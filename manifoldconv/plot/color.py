@@ -62,16 +62,20 @@ class ColorScale:
             colormap: a name, to choose another map.
             limits: the two ends, to choose them.
             clip: share of the values that may lie beyond the ends, so that a few extreme ones
-                (the tip of an ear) do not wash out the rest.
+                (the tip of an ear) do not wash out the rest. Where all others are equal (a delta) the few
+                are what there is to see, and none lies beyond.
         """
         finite = values[np.isfinite(values)]
         if finite.size == 0:
             finite = np.zeros(1)
-        if limits is None and finite.min() < 0 < finite.max():
-            size = float(np.quantile(np.abs(finite), 1 - clip))
-            limits = (-size, size)
-        elif limits is None:
-            limits = float(np.quantile(finite, clip / 2)), float(np.quantile(finite, 1 - clip / 2))
+        if limits is None:
+            least, most = float(finite.min()), float(finite.max())
+            if least < 0 < most:
+                size, whole = float(np.quantile(np.abs(finite), 1 - clip)), max(-least, most)
+                limits = (-size, size) if size > 0 else (-whole, whole)
+            else:
+                low, high = np.quantile(finite, [clip / 2, 1 - clip / 2]).tolist()
+                limits = (low, high) if low < high else (least, most)
         low, high = limits
         if not low < high:  # a constant: give it the middle of the map
             low, high = low - 0.5, high + 0.5

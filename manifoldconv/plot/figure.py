@@ -249,5 +249,13 @@ def _onto_disc(x: Array, y: Array) -> Array:
 
 
 def _number(value: float) -> str:
-    """A short form with a true minus sign; 0 for what rounding left."""
-    return f"{value:.2g}".replace("-", "\N{MINUS SIGN}") if abs(value) > 1e-12 else "0"
+    """Two digits with a true minus sign, powers of ten as such; 0 for what rounding left."""
+    if abs(value) < 1e-12:
+        return "0"
+    size = f"{abs(value):.1e}"
+    digits, exponent = size.split("e")
+    power = int(exponent)
+    sign = "\N{MINUS SIGN}" if value < 0 else ""
+    if -4 < power < 4:
+        return sign + f"{float(size):.{max(0, 1 - power)}f}".removesuffix(".0")
+    return rf"{sign}{digits.removesuffix('.0')}$\times$10$^{{{power}}}$"

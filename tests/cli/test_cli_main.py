@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -43,6 +44,7 @@ def test_nothing_to_do_shows_the_help(run) -> None:
         (("info", "no\nsuch.ply"), "there is no such file"),
         (("info", "mesh.txt"), "there is no such file"),
         (("--bad",), "--bad"),
+        (("info", "."), "got a folder"),
     ],
 )
 def test_mistakes_get_one_line(run, arguments, message: str) -> None:
@@ -69,9 +71,14 @@ def test_the_demo(run, tmp_path: Path) -> None:
     held = read_mesh(tmp_path / "out" / "response.ply").vertex_data
     assert len(held["response"]) == figures["vertices"]
     assert figures["max"] == pytest.approx(float(held["response"].max()))
-    assert "is not invariant under the holonomy group (SO(2))" in figures["odd_kernel"]
-    for words in ("fox.ply", "Euler characteristic 2", "SO(2)", "admissible", "picture.png"):
+    odd, loop = figures["odd_kernel"], figures["holonomy_witness"]
+    assert "is not invariant under the holonomy group (SO(2))" in odd["refusal"]
+    # Turned by an angle, v·e changes by 2 sin(angle / 2) of its largest value; between nodes it is a bit less.
+    turn = 2 * abs(math.sin(math.radians(loop["angle_in_degrees"]) / 2))
+    assert 0.95 * turn < odd["change_round_the_loop"] < 1.01 * turn
+    for words in ("fox.ply", "add up to 4π", "SO(2)", "refused", "picture.png"):
         assert words in outcome.out
+    assert len(outcome.out.splitlines()) <= 20
     assert "\x1b" not in outcome.out
 
 

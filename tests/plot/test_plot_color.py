@@ -37,6 +37,17 @@ def test_clipping_is_never_silent() -> None:
     assert ColorScale.of(values, limits=(0, 50)).clipped
 
 
+def test_a_delta_is_not_clipped_away() -> None:
+    delta = np.zeros(1000)
+    for peak, ends in ((3.0, (0, 3)), (-2.0, (-2, 0))):
+        delta[7] = peak
+        scale = ColorScale.of(delta, clip=0.005)
+        assert (scale.low, scale.high, scale.clipped) == (*ends, False)
+    delta[8] = 1.0
+    scale = ColorScale.of(delta, clip=0.005)
+    assert (scale.low, scale.high, scale.clipped) == (-2, 2, False)
+
+
 def test_a_constant_lies_in_the_middle_of_its_scale() -> None:
     scale = ColorScale.of(np.full(5, 7.0))
     assert (scale.low + scale.high) / 2 == pytest.approx(7)

@@ -8,6 +8,7 @@ import pytest
 from matplotlib.image import imread
 
 from manifoldconv.plot import Scene, figure_convolution, save_scene
+from manifoldconv.plot.figure import _number
 from manifoldconv.plot.solids import ball
 
 VERTICES, FACES = ball(16)
@@ -100,3 +101,23 @@ def test_two_decimals_and_a_true_minus_sign_stand_at_the_colour_bar(tmp_path: Pa
         Scene().surface(VERTICES, FACES, values=12.3456 * VERTICES[:, 0]), tmp_path / "a.svg", size=(300, 300)
     )
     assert "\N{MINUS SIGN}12" in (tmp_path / "a.svg").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (1e-15, "0"),
+        (-2.84, "\N{MINUS SIGN}2.8"),
+        (0.0304, "0.030"),
+        (0.27, "0.27"),
+        (114.0, "110"),
+        (5200.0, "5200"),
+        (1.0, "1"),
+        (0.999, "1"),
+        (-56000.0, "\N{MINUS SIGN}5.6$\\times$10$^{4}$"),
+        (1e-5, "1$\\times$10$^{-5}$"),
+    ],
+)
+def test_the_numbers_at_a_colour_bar_are_short(value: float, text: str) -> None:
+    assert _number(value) == text
