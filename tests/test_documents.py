@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,16 @@ def test_the_python_in_a_document_runs(
                 exec(program, names)
         else:
             exec(program, names)
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
+def test_an_example_runs_anywhere_and_agrees_with_itself(
+    example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("manifoldconv.plot.picture.SUBPIXELS", 1)
+    runpy.run_path(str(example), run_name="__main__")  # it raises SystemExit where its numbers are wrong
+    assert capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
