@@ -92,7 +92,8 @@ def _show(space: KernelSpace) -> None:
     orders = ", ".join(f"{count} of order {order}" for order, count in counts.items()) or "none"
     free = (2 * space.band_limit + 1) * space.rep_in.size * space.rep_out.size
     rows = {
-        "from, to": f"{space.rep_in} ({_channels(space.rep_in.size)}), {space.rep_out} ({_channels(space.rep_out.size)})",
+        "from": f"{space.rep_in} ({_channels(space.rep_in.size)})",
+        "to": f"{space.rep_out} ({_channels(space.rep_out.size)})",
         "condition": f"k(h v) = rho_to(h) k(v) rho_from(h)^-1 for every h of {space.group.name}",
         "band limit": f"angular orders up to {space.band_limit}",
         "admissible kernels": f"{space.angular_dimension} for each radial function: {orders}",

@@ -58,9 +58,9 @@ def figure_holonomy(
 ) -> None:
     """Write the picture: the mesh coloured by its curvature, generating loops, and a vector carried round each.
 
-    Of each loop the start of the vector is dark and its end orange, with the angle between them; small grey arrows show
-    it on its way. Loops round vertices are drawn round a disc of many vertices where the mesh is fine: they are products
-    of the loops round those vertices, and turn by the sum of their curvatures.
+    Of each loop the start of the vector is dark and its end orange, with the angle between them; small grey arrows
+    show it on its way. Loops round vertices are drawn round a disc of many vertices where the mesh is fine: they are
+    products of the loops round those vertices, and turn by the sum of their curvatures.
 
     Args:
         path: PNG, PDF, SVG, ... by its suffix.

@@ -75,9 +75,10 @@ def _sampled(space: KernelSpace, nodes: Array) -> Array:
 
 def _as_vectors(space: KernelSpace) -> bool:
     """Whether a value is one vector: between one scalar channel and one copy of the vector field."""
-    types = sorted((str(space.rep_in), str(space.rep_out)))
-    scalars = ("1x0", "1xsign")
-    return types[1] == "1x1" and types[0] in scalars or types[0] == "1x1" and types[1] in scalars
+    types = {str(space.rep_in), str(space.rep_out)}
+    return types in ({"1x0", "1x1"}, {"1xsign", "1x1"}) and sorted(
+        (space.rep_in.size, space.rep_out.size)
+    ) == [1, 2]
 
 
 def _common_scale(values: Array, vectors: bool) -> ColorScale:

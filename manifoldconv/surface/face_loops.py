@@ -6,6 +6,7 @@ Unfolding the strip gives the transport once round, without any choice of a curv
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numba
@@ -116,12 +117,15 @@ def boundary_loops(tables: Tables) -> list[FaceLoop]:
     return loops
 
 
-def _along_boundary(tables: Tables):  # type: ignore[no-untyped-def]
+Step = Callable[[int, bool], tuple[int, bool, list[int]]]
+
+
+def _along_boundary(tables: Tables) -> Step:
     """The step from a boundary half-edge, walked forth or back, to the next one and what is crossed in between."""
     twin, flip = tables.twin.tolist(), tables.flip.tolist()
 
     def step(h: int, forth: bool) -> tuple[int, bool, list[int]]:
-        crossed = []
+        crossed: list[int] = []
         while True:
             # Turn about the vertex ahead: to the next edge of the face there.
             h = h - h % 3 + (h + (1 if forth else 2)) % 3

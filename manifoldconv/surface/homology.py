@@ -1,10 +1,10 @@
 """Loops of faces that generate the fundamental group of a mesh, together with the loops round its vertices.
 
-A tree of faces (the cotree) reaches every face from the first of its component; a tree of edges that the first tree does
-not cross reaches every vertex, where each boundary curve counts as one. Every edge in neither closes a loop of faces, and
-there are 2 - χ - b of these for b boundary curves: 2 · genus where the surface is orientable (Eppstein 2003, "Dynamic
-generators of topologically embedded graphs"). The edges of the second tree are the fewest that the loops round vertices
-and boundary curves account for, so all these loops together generate the fundamental group of the surface
+A tree of faces (the cotree) reaches every face from the first of its component; a tree of edges that the first tree
+does not cross reaches every vertex, where each boundary curve counts as one. Every edge in neither closes a loop of
+faces, and there are 2 - χ - b of these for b boundary curves: 2 · genus where the surface is orientable (Eppstein 2003,
+"Dynamic generators of topologically embedded graphs"). The edges of the second tree are the fewest that the loops round
+vertices and boundary curves account for, so all these loops together generate the fundamental group of the surface
 without its vertices.
 
 The tree of faces is that of shortest paths, and the tree of edges the one whose edges would close the longest loops, so
@@ -85,7 +85,7 @@ def _closed_by(tables: Tables, tree: FaceTree, h: int) -> FaceLoop:
 
 
 def centroid_distances(tables: Tables) -> Floats:
-    """`(3F,)` the distance between the centroids of the faces on both sides of each edge, unfolded; 0 on the boundary."""
+    """`(3F,)` the distance between the centroids of the two faces of each edge, unfolded; 0 on the boundary."""
     length, apex_x, apex_y = tables.chart.T
     x, y = (length + apex_x) / 3, apex_y / 3
     other = np.maximum(tables.twin, 0)
