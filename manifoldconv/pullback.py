@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import torch
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from manifoldconv.errors import AccuracyWarning, GeometryError, float64
@@ -21,6 +22,7 @@ from manifoldconv.groups import StructureGroup
 from manifoldconv.manifolds.base import Manifold
 from manifoldconv.ops import SparseOperator, TypedOperator, operators, typed_operator
 from manifoldconv.ops.small import back_and_forth
+from manifoldconv.orthogonal import rotation_matrix
 from manifoldconv.quadrature import TangentRule
 from manifoldconv.sampling import Sites
 
@@ -34,6 +36,9 @@ Measure = Literal["tangent", "manifold"]
 # Rays traced at a time: the memory that building needs besides its result is about 0.5 kB for each.
 RAYS_AT_A_TIME = 400_000
 
+# How far apart two nodes may lie, in radii of the rule, and count as one; likewise their weights.
+SAME_NODE = 1e-9
+
 
 @dataclass(frozen=True, eq=False)
 class Pullback:
@@ -45,8 +50,8 @@ class Pullback:
         weight: `(P, Q, S)` float64; the sum over S is 1 where the node lies on the manifold and 0 where it is outside.
         transport: `(P, Q, S, d, d)` float64, from the frame at the source site to the frame at site p.
         n_sources: N, the number of source sites.
-        group: what a kernel must be invariant under to be independent of the frames; None where the frames are the
-            user's declared choice.
+        group: what a kernel must be invariant under to be independent of the frames, as matrices in the carried frame;
+            None where the frames are the user's declared choice.
         boundary: what nodes outside mean: "zero" (the field is 0 there), "renormalise" (the integral is scaled by
             ∫|k| over the disc ÷ ∫|k| over the part inside) or "reflect" (there are none: geodesics were reflected).
         gauge: None, or `(P, d, d)`: the frame at site p was changed by it, so that node q has the coordinates
@@ -89,7 +94,8 @@ class Pullback:
                 so kernels must be invariant under the reflections that this adds to the holonomy group.
             base: the site from which a frame is carried to the others (`frames="parallel"`); default 0. For kernels
                 that the holonomy group admits the result does not depend on it.
-            frames: "parallel": the frame at `base`, carried by parallel transport. Where the holonomy group holds all
+            frames: "parallel": the frame at `base`, carried by parallel transport. On a surface whose group holds
+                mirrors it is turned first, so that its first axis is the line of one; where the group holds all
                 rotations every frame is as good, and the local ones are taken. "local": each site's own frame,
                 whatever the group; kernels must then be invariant under all rotations (and reflections, where the
                 group holds one). A `FrameField`: the user's own choice of frames (a G-structure), which lifts all
@@ -103,7 +109,9 @@ class Pullback:
 
         Warns:
             AccuracyWarning: where more than 1 % of the nodes have a path to their site that is shorter by more than
-                5 % (the disc overlaps itself), or where the nodes at the rim are much farther apart than the sites.
+                5 % (the disc overlaps itself), where the nodes at the rim are much farther apart than the sites, or
+                where an element of a group without all rotations moves nodes off the nodes (on polar rules: where
+                n_angular is no multiple of its order).
 
         >>> import manifoldconv as mc
         >>> torus = mc.FlatTorus(1.0, 1.0)
@@ -149,6 +157,8 @@ class Pullback:
         _check(manifold, rule, boundary)
         group, carried = carried_frames(manifold, sites, boundary, base, frames)
         _warn_where_coarse(manifold, sites, rule)
+        if carried is not None and group is not None:
+            _warn_where_lopsided(group, rule)
         step = rows if rows is not None else max(1, RAYS_AT_A_TIME // len(rule))
         for start in range(0, len(sites), step):
             chosen = slice(start, min(start + step, len(sites)))
@@ -327,7 +337,19 @@ def carried_frames(
         d = manifold.dim
         reverses = group.mirror is not None
         return StructureGroup.orthogonal(d) if reverses else StructureGroup.special_orthogonal(d), None
-    return group, manifold.carry_frame(sites.points, base)
+    return _along_the_mirror(group, manifold.carry_frame(sites.points, base))
+
+
+def _along_the_mirror(group: StructureGroup, carried: Tensor) -> tuple[StructureGroup, Tensor]:
+    """A group of the plane with mirrors, and frames, turned so that the first axis is the line of a mirror.
+
+    Across that line the nodes of polar rules and of grids are symmetric, so that a reflection only exchanges them: else
+    the result for an admissible kernel would depend on the paths by as much as the quadrature errs.
+    """
+    if group.dimension != 2 or not group.axis:
+        return group, carried
+    turn = rotation_matrix(group.axis)
+    return group.conjugated(turn.mT), carried @ turn
 
 
 def _check(manifold: Manifold, rule: TangentRule, boundary: str) -> None:
@@ -354,6 +376,25 @@ def _common_group(groups: Sequence[StructureGroup | None]) -> StructureGroup | N
                 else result.with_generators(torch.stack(group.generators))
             )
     return result
+
+
+def _warn_where_lopsided(group: StructureGroup, rule: TangentRule) -> None:
+    """Warn where an element of the group moves nodes to places where the rule has none of the same weight."""
+    tree = cKDTree(rule.nodes.numpy())
+    for element in group.generators:
+        gap, other = tree.query((rule.nodes @ element.mT).numpy())
+        change = (rule.weights[torch.from_numpy(other)] - rule.weights).abs()
+        heaviest = float(rule.weights.abs().max())
+        if gap.max() > SAME_NODE * rule.radius or float(change.max()) > SAME_NODE * heaviest:
+            order = group.rotation_order
+            hint = f"; take n_angular a multiple of {order}" if rule.kind == "polar" and order else ""
+            warnings.warn(
+                f"the holonomy group ({group.name}) moves nodes of {rule!r} off the nodes, so that the result depends "
+                f"on the paths of the frames by as much as the quadrature errs{hint}",
+                AccuracyWarning,
+                stacklevel=4,
+            )
+            return
 
 
 def _warn_where_coarse(manifold: Manifold, sites: Sites, rule: TangentRule) -> None:

@@ -12,6 +12,7 @@ import torch
 
 import manifoldconv as mc
 from manifoldconv.manifolds.sphere_sites import icosphere
+from manifoldconv.orthogonal import rotation_matrix
 
 TOLERANCE = 1e-10  # relative; rounding grows over the triangles that a ray crosses
 
@@ -242,6 +243,68 @@ def test_the_paths_of_the_frames_do_not_matter(name, boundary):
         for kernel in admissible_kernels(direct.group):
             difference = mc.correlate(field, kernel, pull) - mc.correlate(field, kernel, direct)
             assert float(difference.abs().max()) < 1e-12, (seed, kernel)
+
+
+def flat_moebius_mesh(turns=10, across=4, length=5.0, height=2.0):
+    """A flat band given by edge lengths, its inner vertices shaken, so that no face lies along the band."""
+    grid = torch.stack(
+        torch.meshgrid(
+            length / turns * torch.arange(turns + 1).double(),
+            height * (torch.arange(across + 1).double() / across - 0.5),
+            indexing="ij",
+        ),
+        dim=-1,
+    )
+    grid[:turns, 1:-1] += 0.1 * random(turns, across - 1, 2)
+    grid[turns] = grid[0].flip(0) * torch.tensor([1.0, -1.0]) + torch.tensor([length, 0.0])
+
+    def number(i, j):
+        return i * (across + 1) + j if i < turns else across - j
+
+    faces, lengths = [], []
+    for i, j in itertools.product(range(turns), range(across)):
+        a, b, c, d = (i, j), (i + 1, j), (i + 1, j + 1), (i, j + 1)
+        for face in ((a, b, c), (a, c, d)):
+            corners = torch.stack([grid[corner] for corner in face])
+            faces.append([number(*corner) for corner in face])
+            lengths.append((corners.roll(-1, 0) - corners).norm(dim=1))
+    return mc.MeshSurface.from_edge_lengths(torch.tensor(faces), torch.stack(lengths))
+
+
+@pytest.mark.parametrize("boundary", ["zero", "renormalise", "reflect"])
+@pytest.mark.parametrize("sites", ["vertices", "faces"])
+def test_on_a_moebius_band_made_of_triangles_neither_base_nor_tree_matters(boundary, sites):
+    """The carried frame has its first axis along the mirror, whatever the frame of the first face."""
+    surface = flat_moebius_mesh()
+    places, rule = surface.sites(sites), mc.TangentRule.polar(0.6, 3, 16)
+    first = mc.Pullback.build(surface, places, rule, boundary=boundary)
+    assert first.group == mc.StructureGroup.reflection(torch.diag(torch.tensor([1.0, -1.0]).double()))
+    field = random(len(places), 2)
+    kernel = mc.kernels.gabor(0.3, 0.7, (1.0, 0.0), 0.7)
+    expected = mc.correlate(field, kernel, first)
+    for base in (1, len(places) // 2, len(places) - 1):
+        other = mc.Pullback.build(surface, places, rule, boundary=boundary, base=base)
+        assert same(mc.correlate(field, kernel, other), expected)
+    turn = rotation_matrix(surface.holonomy_group().axis)
+    for seed in range(2):
+        weights = 0.1 + torch.rand(3 * len(surface.faces), generator=generator(seed), dtype=torch.float64)
+        frames = mc.FrameField(surface.carry_frame(places.points, weights=weights) @ turn)
+        other = mc.Pullback.build(surface, places, rule, boundary=boundary, frames=frames)
+        assert same(mc.correlate(field, kernel, other), expected)
+
+
+def test_rules_that_the_holonomy_group_does_not_map_to_themselves_are_warned_of():
+    """A tetrahedron turns by half a turn round each corner: an odd number of angles is no choice for it."""
+    corners = [[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]
+    surface = mc.MeshSurface(corners, [[0, 1, 2], [0, 3, 1], [0, 2, 3], [1, 3, 2]])
+    sites = surface.sites("faces")
+    with pytest.warns(
+        mc.AccuracyWarning, match=r"group \(C\(2\)\) moves nodes .* take n_angular a multiple of 2"
+    ):
+        mc.Pullback.build(surface, sites, mc.TangentRule.polar(0.3, 2, 7))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mc.Pullback.build(surface, sites, mc.TangentRule.polar(0.3, 2, 8))
 
 
 @pytest.mark.parametrize("name", ["Möbius strip", "Klein bottle"])
