@@ -17,6 +17,7 @@ from manifoldconv.cli.exponential import exponential
 from manifoldconv.cli.holonomy import holonomy
 from manifoldconv.cli.info import info
 from manifoldconv.cli.kernels import kernels
+from manifoldconv.cli.remesh import remesh
 
 app = typer.Typer(
     help="Convolve signals on triangle meshes with kernels on the tangent spaces.",
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 app.command("info")(info)
 app.command("check")(check)
+app.command("remesh")(remesh)
 app.command("convolve")(convolve)
 app.command("exp")(exponential)
 app.command("holonomy")(holonomy)

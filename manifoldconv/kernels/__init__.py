@@ -9,6 +9,8 @@ from manifoldconv.kernels.library import (
     gabor,
     gaussian,
     laplacian_of_gaussian,
+    mexican_hat,
+    mexican_hats,
     ring,
     second_derivative_of_gaussian,
 )
@@ -28,6 +30,8 @@ __all__ = [
     "gaussian",
     "invariance_defect",
     "laplacian_of_gaussian",
+    "mexican_hat",
+    "mexican_hats",
     "project",
     "require_admissible",
     "ring",

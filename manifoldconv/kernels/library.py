@@ -21,6 +21,9 @@ Direction = Sequence[float] | Tensor
 WIDTHS = 6.0
 """exp(-6² / 2) = 1.5e-8: at 6 widths Gaussians and two derivatives of them are under 1e-6 of their peak."""
 
+HIGHEST_ORDER = 8
+"""Of the derivatives of a Gaussian: the extents below are checked up to here."""
+
 
 def gaussian(sigma: Number, *, normalise: bool = False) -> Kernel:
     """g(v) = exp(-r² / (2σ²)), isotropic, in any dimension; 1 at the origin.
@@ -53,6 +56,46 @@ def laplacian_of_gaussian(sigma: Number) -> Kernel:
     return Kernel(function, f"laplacian_of_gaussian(sigma={_show(sigma)})", 0, extent=_extent(sigma))
 
 
+def mexican_hat(sigma: Number) -> Kernel:
+    """(1 - r² / (dσ²)) g / (2πσ²)^(d/2), isotropic: the Ricker or Marr wavelet, minus the Laplacian of a Gaussian.
+
+    Positive at the centre, 0 at r = σ √d, negative beyond; its integral over R^d is 0. It is -(σ² / d) ΔG with G the
+    Gaussian of integral 1, so that correlation gives -(σ² / d) Δ(G * f) in flat space. With this factor the
+    sizes of responses at different scales can be compared: the wave cos(ω·v) gets the response
+    (σ²|ω|² / d) exp(-σ²|ω|² / 2), largest (2 / (d e)) for σ = √2 / |ω|, whatever the wave (Lindeberg 1998).
+
+    >>> mexican_hat(1.0)(torch.tensor([[0.0, 0.0], [1.0, 1.0]])) * 2 * math.pi
+    tensor([1., 0.], dtype=torch.float64)
+    """
+    sigma = _positive("sigma", sigma)
+
+    def function(nodes: Tensor) -> Tensor:
+        squared, dimension = nodes.square().sum(-1), nodes.shape[-1]
+        height = (2 * math.pi * sigma**2) ** (-dimension / 2)
+        return height * (1 - squared / (dimension * sigma**2)) * _gauss(nodes, sigma)
+
+    return Kernel(function, f"mexican_hat(sigma={_show(sigma)})", 0, extent=_extent(sigma))
+
+
+def mexican_hats(scales: Sequence[Number] | Tensor) -> tuple[Kernel, ...]:
+    """One `mexican_hat` for each width in `scales`, in their order: a bank of wavelets of one shape.
+
+    Widths in powers of two, such as `[s, 2 * s, 4 * s]`, take the signal apart into octaves.
+
+    Raises:
+        ValueError: where there is no width, or one is not positive.
+
+    >>> [kernel.name for kernel in mexican_hats([0.1, 0.2])]
+    ['mexican_hat(sigma=0.1)', 'mexican_hat(sigma=0.2)']
+    """
+    if isinstance(scales, Tensor) and scales.ndim != 1:
+        raise ValueError(f"scales must have shape (count,); got {tuple(scales.shape)}")
+    bank = tuple(mexican_hat(scale) for scale in scales)
+    if not bank:
+        raise ValueError("scales must hold one width at least; got none")
+    return bank
+
+
 def difference_of_gaussians(sigma_inner: Number, sigma_outer: Number) -> Kernel:
     """G_inner - G_outer with G_σ = (2πσ²)^(-d/2) exp(-r² / (2σ²)), isotropic.
 
@@ -83,19 +126,31 @@ def ring(radius: Number, width: Number, *, normalise: bool = False) -> Kernel:
     return Kernel(function, name, 0, None, normalise, float(radius.detach()) + _extent(width))
 
 
-def derivative_of_gaussian(sigma: Number, direction: Direction = (1.0, 0.0)) -> Kernel:
-    """∂_u g = -(u·v / σ²) g along the unit vector u of `direction` `(d,)`: odd, of band limit 1.
+def derivative_of_gaussian(sigma: Number, direction: Direction = (1.0, 0.0), order: int = 1) -> Kernel:
+    """∂_u^n g = (-1/σ)^n He_n(u·v / σ) g along the unit vector u of `direction` `(d,)`, n = `order`.
 
-    Correlation gives minus the derivative of the smoothed field, ∫ ∂_u g(v) f(p + v) dv = -∂_u (g * f)(p)
-    in flat space, as the kernel is odd; convolution gives it with a plus.
+    He_n are Hermite's polynomials, He_0 = 1, He_1 = x, He_(n+1) = x He_n - n He_(n-1): for n = 1 the kernel is
+    -(u·v / σ²) g. It is odd or even as n is, and of band limit n.
+
+    Correlation gives (-1)^n times the derivative of the smoothed field, ∫ ∂_u^n g(v) f(p + v) dv =
+    (-1)^n ∂_u^n (g * f)(p) in flat space; convolution gives it with a plus.
+
+    Raises:
+        ValueError: where `order` is not one of 0, 1, ..., 8; the highest whose extent is known to hold.
     """
     sigma, unit = _positive("sigma", sigma), _unit("direction", direction)
+    if isinstance(order, bool) or not isinstance(order, int) or not 0 <= order <= HIGHEST_ORDER:
+        raise ValueError(f"order must be a whole number from 0 to {HIGHEST_ORDER}; got {order!r}")
 
     def function(nodes: Tensor) -> Tensor:
-        return -(nodes @ unit) / sigma**2 * _gauss(nodes, sigma)
+        along = (nodes @ unit) / sigma
+        return (-1 / sigma) ** order * _hermite(along, order) * _gauss(nodes, sigma)
 
-    name = f"derivative_of_gaussian(sigma={_show(sigma)}, direction={_show(unit)})"
-    return Kernel(function, name, 1, len(unit), extent=_extent(sigma))
+    which = "" if order == 1 else f", order={order}"
+    name = f"derivative_of_gaussian(sigma={_show(sigma)}, direction={_show(unit)}{which})"
+    # The n-th derivative of a Gaussian reaches about as many widths farther as its last extremum, √n.
+    reach = _extent(sigma) * (1.0 if order < 3 else 1 + math.sqrt(order) / WIDTHS)
+    return Kernel(function, name, order, len(unit), extent=reach)
 
 
 def second_derivative_of_gaussian(
@@ -136,6 +191,14 @@ def gabor(
         f"phase={_show(shift)})"
     )
     return Kernel(function, name, None, len(unit), extent=_extent(sigma))
+
+
+def _hermite(x: Tensor, order: int) -> Tensor:
+    """He_n(x), by the recurrence."""
+    before, value = torch.zeros_like(x), torch.ones_like(x)
+    for n in range(order):
+        before, value = value, x * value - n * before
+    return value
 
 
 def _gauss(nodes: Tensor, sigma: Tensor) -> Tensor:

@@ -15,6 +15,8 @@ from manifoldconv.kernels import (
     gabor,
     gaussian,
     laplacian_of_gaussian,
+    mexican_hat,
+    mexican_hats,
     ring,
     second_derivative_of_gaussian,
 )
@@ -30,6 +32,8 @@ ALL = [
     derivative_of_gaussian(SIGMA, (1, 2)),
     second_derivative_of_gaussian(SIGMA, (1, 0), (3, 4)),
     gabor(SIGMA, 0.6, (1, 1), 0.3),
+    mexican_hat(SIGMA),
+    *(derivative_of_gaussian(SIGMA, (1, 2), order) for order in (0, 2, 3, 5, 8)),
 ]
 
 
@@ -87,6 +91,51 @@ def test_integrals_in_closed_form(dimension: int) -> None:
     assert integral(wave) == pytest.approx(exact, rel=1e-11)
 
 
+@pytest.mark.parametrize("dimension", [1, 2, 3])
+def test_a_mexican_hat_is_a_scaled_laplacian(dimension: int) -> None:
+    nodes = points(8, dimension)
+    factor = -(SIGMA**2) / dimension / (2 * math.pi * SIGMA**2) ** (dimension / 2)
+    exact = factor * laplacian_of_gaussian(SIGMA)(nodes)
+    assert torch.allclose(mexican_hat(SIGMA)(nodes), exact, rtol=1e-12, atol=1e-14)
+    rim = SIGMA * torch.ones(dimension, dtype=torch.float64)  # r = σ √d
+    assert abs(float(mexican_hat(SIGMA)(rim))) < 1e-15
+
+
+def test_mexican_hats_answer_waves_in_closed_form() -> None:
+    rule = TangentRule.grid((161, 161), 0.05)
+    frequency = 4.0
+    wave = torch.cos(frequency * rule.nodes[:, 0])
+    best = math.sqrt(2) / frequency
+    bank = mexican_hats([0.8 * best, best, 1.25 * best])
+    answers = [float((kernel.weights(rule) * wave).sum()) for kernel in bank]
+    for kernel, answer, scale in zip(bank, answers, (0.8, 1.0, 1.25), strict=True):
+        assert abs(float(kernel.weights(rule).sum())) < 1e-12
+        exponent = (scale * best * frequency) ** 2 / 2
+        assert answer == pytest.approx(exponent * math.exp(-exponent), rel=1e-11)
+    assert answers[1] == pytest.approx(1 / math.e, rel=1e-11)
+    assert max(answers) == answers[1]
+
+
+@pytest.mark.parametrize("order", [2, 3, 4, 8])
+def test_derivatives_of_any_order_are_derivatives_of_the_last(order: int) -> None:
+    nodes = points(8, 2) * SIGMA
+    unit = torch.tensor([0.6, 0.8], dtype=torch.float64)
+    slope = gradient(derivative_of_gaussian(SIGMA, unit, order - 1), nodes) @ unit
+    exact = derivative_of_gaussian(SIGMA, unit, order)(nodes)
+    assert torch.allclose(exact, slope, rtol=0, atol=1e-12 * float(exact.abs().max()))
+    rule = TangentRule.grid((161, 161), 0.05)
+    polynomial = (rule.nodes @ unit) ** order  # its derivative of that order is order!
+    answer = float((derivative_of_gaussian(0.4, unit, order).weights(rule) * polynomial).sum())
+    assert answer == pytest.approx((-1) ** order * math.factorial(order) * 2 * math.pi * 0.4**2, rel=1e-9)
+
+
+def test_the_lowest_orders_are_the_kernels_of_other_names() -> None:
+    nodes = points(8, 2)
+    assert torch.allclose(derivative_of_gaussian(SIGMA, (1, 2), 0)(nodes), gaussian(SIGMA)(nodes), rtol=1e-15)
+    second = second_derivative_of_gaussian(SIGMA, (1, 2), (1, 2))(nodes)
+    assert torch.allclose(derivative_of_gaussian(SIGMA, (1, 2), 2)(nodes), second, rtol=1e-12, atol=1e-13)
+
+
 def test_ring_integral_and_peak() -> None:
     radius, width = 0.6, 0.05
     rule = TangentRule.polar(1.2, 60, 8)
@@ -142,7 +191,7 @@ def test_band_limits_are_true(kernel: Kernel) -> None:
         assert float(spectrum[3:].max()) > 1e-3 * float(spectrum.max())
     else:
         assert float(spectrum[limit + 1 :].max()) < 1e-13 * float(spectrum.max())
-        assert float(spectrum[limit]) > 1e-3 * float(spectrum.max())
+        assert float(spectrum[limit]) > 1e-4 * float(spectrum.max())
 
 
 @pytest.mark.parametrize("kernel", ALL, ids=repr)
@@ -174,6 +223,9 @@ def test_gabor_parity() -> None:
         lambda s: derivative_of_gaussian(s, torch.stack([s, s**2])),
         lambda s: second_derivative_of_gaussian(s, (1, 0), (1, 1)),
         lambda s: gabor(s, 2 * s, (1, 0), s),
+        mexican_hat,
+        lambda s: mexican_hats(torch.stack([s, 2 * s]))[1],
+        lambda s: derivative_of_gaussian(s, (1, 2), 4),
     ],
 )
 def test_gradients_in_parameters_and_nodes(make) -> None:
@@ -200,5 +252,13 @@ def test_bad_parameters_are_refused() -> None:
         gabor(0.1, -1.0)
     with pytest.raises(ValueError, match="direction must not be zero"):
         derivative_of_gaussian(0.1, (0.0, 0.0))
+    with pytest.raises(ValueError, match="order must be a whole number from 0 to 8; got 9"):
+        derivative_of_gaussian(0.1, order=9)
+    with pytest.raises(ValueError, match="order must be a whole number"):
+        derivative_of_gaussian(0.1, order=1.0)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="one width at least"):
+        mexican_hats([])
+    with pytest.raises(ValueError, match="sigma must be positive; got -1"):
+        mexican_hats([0.1, -1.0])
     with pytest.raises(ValueError, match="must have one dimension; got 2 and 3"):
         second_derivative_of_gaussian(0.1, (1, 0), (1, 0, 0))
