@@ -11,9 +11,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from manifoldconv.kernel_gradient import correlate_with_kernel_gradient
 from manifoldconv.kernels.constraint import require_admissible
 from manifoldconv.kernels.kernel import Kernel
-from manifoldconv.kernel_gradient import correlate_with_kernel_gradient
 from manifoldconv.ops import kernel_factors
 from manifoldconv.pullback import Pullback
 

@@ -1,8 +1,8 @@
 """Collapsing a pullback: what all nodes and stencils read at one site becomes one value of a sparse operator.
 
-First the pattern, which kernels share: the distinct sites that each row reads, and the place of every stencil entry among
-them (`pattern`). Then, for each kernel, sums into these places (`accumulate`, `accumulate_typed`), in the order of
-nodes and stencils, so that the result does not depend on the number of threads.
+First the pattern, which kernels share: the distinct sites that each row reads, and the place of every stencil entry
+among them (`pattern`). Then, for each kernel, sums into these places (`accumulate`, `accumulate_typed`), in the order
+of nodes and stencils, so that the result does not depend on the number of threads.
 """
 
 from __future__ import annotations

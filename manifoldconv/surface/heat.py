@@ -25,7 +25,8 @@ def vector_heat_log(surface: MeshSurface, x: SurfacePoint, y: SurfacePoint) -> T
         raise GeometryError('method "vector-heat" needs vertex positions; this mesh is given by edge lengths')
     if not mesh.orientable or mesh.flip.any():
         raise GeometryError(
-            'method "vector-heat" needs an orientable mesh whose faces are all wound the same way; use method "straight"'
+            'method "vector-heat" needs an orientable mesh whose faces are all wound the same way; '
+            'use method "straight"'
         )
     if not mesh.referenced.all():
         vertex = int(np.flatnonzero(~mesh.referenced)[0])

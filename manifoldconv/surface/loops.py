@@ -1,7 +1,7 @@
 """The curvature that a closed path on a mesh encloses, from winding numbers.
 
-A closed path gives every point off it a winding number w, larger by one on the left of the path than on its right. Where
-such a w exists, the path bounds, and it encloses the curvature
+A closed path gives every point off it a winding number w, larger by one on the left of the path than on its right.
+Where such a w exists, the path bounds, and it encloses the curvature
 
     Σ_v w_v K_v + Σ_{v on the path} (2π / Θ_v - 1) (w_left α_left + w_right α_right),
 
@@ -77,7 +77,9 @@ def enclosed_curvature(tables: Tables, events: Sequence[Event]) -> float | None:
     beside_path = [list(_neighbours(tables, visit, jumps)) for visit in visits]
     on_path = {_node(tables, visit.vertex, visit.orientation) for visit in visits}
     graph = _cover(tables, jumps, beside_path, on_path)
-    near = [node for pair in jumps for node in pair] + [place.node for places in beside_path for place in places]
+    near = [node for pair in jumps for node in pair] + [
+        place.node for places in beside_path for place in places
+    ]
     winding = _solve(graph, next((node for node in near if node not in on_path), None))
     if winding is None:
         return None
@@ -143,12 +145,18 @@ def _cover(tables: Tables, jumps: Jumps, beside: Sequence[Sequence[_Neighbour]],
     free = ~np.isin(start, list(on_path)) & ~np.isin(end, list(on_path))
     start, end = start[free], end[free]
     # Every crossed edge is in the list once, in one of its two directions.
-    rows = {pair: row for row, pair in enumerate(zip(start.tolist(), end.tolist(), strict=True))} if jumps else {}
+    rows = (
+        {pair: row for row, pair in enumerate(zip(start.tolist(), end.tolist(), strict=True))}
+        if jumps
+        else {}
+    )
     jump = np.zeros(len(start))
     for pair, size in jumps.items():
         if pair in rows:
             jump[rows[pair]] = size
-    more = np.array([link for places in beside for link in _links(places, on_path)], dtype=np.float64).reshape(-1, 3)
+    more = np.array(
+        [link for places in beside for link in _links(places, on_path)], dtype=np.float64
+    ).reshape(-1, 3)
     return _Graph(
         2 * count,
         np.concatenate([start, more[:, 0].astype(np.int64)]),
@@ -163,7 +171,9 @@ def _node(tables: Tables, vertex: int, sheet: float) -> int:
 
 def _node_at(tables: Tables, corner: int, orientation: float) -> int:
     """The node of a corner's vertex for an orientation given against the winding of the corner's face."""
-    return _node(tables, int(tables.tail[corner]), orientation * float(tables.fan_sense[tables.fan_slot[corner]]))
+    return _node(
+        tables, int(tables.tail[corner]), orientation * float(tables.fan_sense[tables.fan_slot[corner]])
+    )
 
 
 def _neighbours(tables: Tables, visit: Visit, jumps: Jumps) -> Iterator[_Neighbour]:
@@ -212,8 +222,12 @@ def _solve(graph: _Graph, first: int | None) -> NDArray[np.float64] | None:
 
 
 def _steps(graph: _Graph) -> dict[tuple[int, int], float]:
-    steps = dict(zip(zip(graph.end.tolist(), graph.start.tolist(), strict=True), (-graph.jump).tolist(), strict=True))
-    steps.update(zip(zip(graph.start.tolist(), graph.end.tolist(), strict=True), graph.jump.tolist(), strict=True))
+    steps = dict(
+        zip(zip(graph.end.tolist(), graph.start.tolist(), strict=True), (-graph.jump).tolist(), strict=True)
+    )
+    steps.update(
+        zip(zip(graph.start.tolist(), graph.end.tolist(), strict=True), graph.jump.tolist(), strict=True)
+    )
     return steps
 
 

@@ -118,7 +118,8 @@ def build_connectivity(
     if len(bad[0]):
         face, corner = int(bad[0][0]), int(bad[1][0])
         raise GeometryError(
-            f"{place(face)} refers to vertex {faces[face, corner]}; the mesh has {n_vertices} vertices (0 to {n_vertices - 1})"
+            f"{place(face)} refers to vertex {faces[face, corner]}; the mesh has {n_vertices} vertices "
+            f"(0 to {n_vertices - 1})"
         )
     repeated = np.nonzero((faces == np.roll(faces, -1, axis=1)).any(axis=1))[0]
     if len(repeated):

@@ -30,7 +30,11 @@ def off_the_edges(path: SurfacePoint) -> SurfacePoint:
 
 
 def events_of_polyline(
-    tables: Tables, path: SurfacePoint, velocity: Tensor, transport: Tensor, crossing: tuple[SurfacePoint, Tensor]
+    tables: Tables,
+    path: SurfacePoint,
+    velocity: Tensor,
+    transport: Tensor,
+    crossing: tuple[SurfacePoint, Tensor],
 ) -> list[Event]:
     """What a closed polyline crosses, from the velocity `(P, 2)` and transport `(P, 2, 2)` of its P segments.
 
@@ -47,7 +51,9 @@ def events_of_polyline(
             events.append(Visit(vertex, arriving, leaving, orientation))
         for row in _recorded(tables, crossing[0][segment], crossing[1][segment]):
             side = orientation * row[4]
-            events.append(Crossing(int(row[1]), side) if row[0] == 0 else Visit(int(row[1]), row[2], row[3], side))
+            events.append(
+                Crossing(int(row[1]), side) if row[0] == 0 else Visit(int(row[1]), row[2], row[3], side)
+            )
         orientation *= float(torch.sign(torch.linalg.det(transport[segment])))
         arriving = _way_back(tables, path[segment + 1], v, transport[segment])
     return events
@@ -84,12 +90,16 @@ def events_of_faces(tables: Tables, faces: Sequence[int]) -> tuple[list[Event], 
         if not 0 <= face < count:
             raise GeometryError(f"face {face} does not exist; the mesh has {count} faces")
     if len(faces) < 2 or faces[0] != faces[-1]:
-        raise GeometryError(f"a loop of faces ends where it starts; got {list(faces)[:1]} ... {list(faces)[-1:]}")
+        raise GeometryError(
+            f"a loop of faces ends where it starts; got {list(faces)[:1]} ... {list(faces)[-1:]}"
+        )
     events: list[Event] = []
     total, step = np.eye(2), np.empty((2, 2))
     orientation = float(tables.face_sign[faces[0]])
     for here, there in itertools.pairwise(faces):
-        shared = [h for h in range(3 * here, 3 * here + 3) if tables.twin[h] >= 0 and tables.twin[h] // 3 == there]
+        shared = [
+            h for h in range(3 * here, 3 * here + 3) if tables.twin[h] >= 0 and tables.twin[h] // 3 == there
+        ]
         if not shared:
             raise GeometryError(f"faces {here} and {there} follow one another in the loop but share no edge")
         h = shared[0]
@@ -110,7 +120,9 @@ def edge_velocities(tables: Tables, vertices: Sequence[int]) -> Tensor:
         if not 0 <= vertex < count:
             raise GeometryError(f"vertex {vertex} does not exist; the mesh has {count} vertices")
     if len(vertices) < 2 or vertices[0] != vertices[-1]:
-        raise GeometryError(f"a loop of edges ends where it starts; got {list(vertices)[:1]} ... {list(vertices)[-1:]}")
+        raise GeometryError(
+            f"a loop of edges ends where it starts; got {list(vertices)[:1]} ... {list(vertices)[-1:]}"
+        )
     return torch.stack([_edge_velocity(tables, a, b) for a, b in itertools.pairwise(vertices)])
 
 
@@ -125,5 +137,7 @@ def _edge_velocity(tables: Tables, vertex: int, neighbour: int) -> Tensor:
                 within = inside if counterclockwise else float(tables.angle[corner]) - inside
                 heading = (float(tables.fan_angle[slot]) + within) * float(tables.scale[vertex])
                 length = float(tables.chart[half_edge, 0])
-                return torch.tensor([length * math.cos(heading), length * math.sin(heading)], dtype=torch.float64)
+                return torch.tensor(
+                    [length * math.cos(heading), length * math.sin(heading)], dtype=torch.float64
+                )
     raise GeometryError(f"vertices {vertex} and {neighbour} follow one another in the loop but share no edge")
