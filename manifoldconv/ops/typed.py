@@ -53,8 +53,9 @@ class TypedOperator:
             raise ValueError(
                 f"the field must have shape (..., {sites}, {self.size_in}); got {tuple(field.shape)}"
             )
-        flat = field.reshape(*field.shape[:-2], -1, 1)
-        return self.sparse(flat).reshape(*field.shape[:-2], -1, self.size_out)
+        batch = field.shape[:-2]  # sizes are spelled out: they may be 0
+        out = self.sparse(field.reshape(*batch, self.sparse.n_columns, 1))
+        return out.reshape(*batch, self.sparse.shape[0] // self.size_out, self.size_out)
 
     def to_scipy(self) -> scipy.sparse.csr_array:
         """The operator as a SciPy matrix, row p C_out + a, column i C_in + b."""
