@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from manifoldconv.curvature import gaussian_curvature
 from manifoldconv.plot.camera import Camera, View
 from manifoldconv.plot.color import ACCENT, INK, ColorScale
 from manifoldconv.plot.figure import Background, Page
@@ -31,7 +32,7 @@ WAY = (0.40, 0.42, 0.46)
 MOST = {"handle": 6, "orientation": 4, "boundary": 4}
 DISCS = 4
 DISC_RADIUS = 0.075  # of the bounding box's diagonal
-LEGIBLE = 0.04  # of the diagonal: smaller loops are left out
+LEGIBLE = 0.1  # of the diagonal: smaller loops are left out
 FLAT = 1e-7  # radians of curvature of a vertex that gets no loop
 TEXT_SHADOW = 3.0  # points of paper round the letters, so that they are read on any colour
 
@@ -53,7 +54,7 @@ def figure_holonomy(
     camera: Camera | None = None,
     *,
     title: str = "",
-    size: tuple[int, int] = (1600, 1360),
+    size: tuple[int, int] = (1400, 1190),
     background: Background = "white",
 ) -> None:
     """Write the picture: the mesh coloured by its curvature, generating loops, and a vector carried round each.
@@ -72,6 +73,7 @@ def figure_holonomy(
         GeometryError: for a mesh that is given by edge lengths.
     """
     camera = camera or Camera()
+    camera = replace(camera, margin=max(camera.margin, 0.05))  # room for labels beside the surface
     sight = Sight.of(surface, camera)
     vertices = surface.embedding.vertices
     used = vertices[surface.connectivity.referenced]
@@ -97,12 +99,10 @@ def figure_holonomy(
 
 
 def curvature_density(surface: MeshSurface) -> Array:
-    """`(V,)` angle defect by a third of the area round each vertex; on the boundary, the mean of inner neighbours."""
+    """`(V,)` angle defect by the area of each vertex; on the boundary, for the colour, the mean of inner neighbours."""
     faces = surface.connectivity.faces
-    area = np.bincount(faces.reshape(-1), np.repeat(surface.face_areas.numpy(), 3) / 3, surface.n_vertices)
-    density = surface.vertex_curvature.numpy() / np.maximum(area, 1e-300)
+    density = gaussian_curvature(surface).numpy()
     inner = ~surface.tables.open_fan & surface.connectivity.referenced
-    density = np.where(inner, density, 0.0)
     total, count = np.zeros(len(density)), np.zeros(len(density))
     for i in range(3):
         for j in (1, 2):
@@ -215,6 +215,10 @@ def _with_vector(
     if across @ np.array([0.3, 0.3, 1.0]) < 0:
         across = -across
     first = frames[0].T @ across
+    if shown.angle is None:
+        # Of all vectors the one that comes back as its opposite shows a reflection best.
+        mirrored = first - carried[-1] @ first
+        first = mirrored if np.linalg.norm(mirrored) > 1e-6 * np.linalg.norm(first) else first[::-1] * [-1, 1]
     first /= np.linalg.norm(first)
     vectors = length * np.einsum("kcd,kde,e->kc", frames, carried, first)
     on_way = _spaced(strip.curve, 1.3 * length)

@@ -188,9 +188,9 @@ def holonomy_report(
     """The holonomy group of a mesh from loops that one can look at, with the evidence for it.
 
     The loops generate the fundamental group of the surface without its vertices: the fan round every inner vertex,
-    which turns by the curvature there; a tree-cotree basis for handles and orientation (`surface.homology`); and a strip
-    of faces along each boundary curve. All are carried to the first face of their component, so the group is written in
-    the frame in which `surface.holonomy_group()` writes it, and equals that.
+    which turns by the curvature there; a tree-cotree basis for handles and orientation (`surface.homology`); and a
+    strip of faces along each boundary curve. All are carried to the first face of their component, so the group is
+    written in the frame in which `surface.holonomy_group()` writes it, and equals that.
 
     Args:
         surface: with any number of components.
