@@ -107,7 +107,7 @@ def disc_round(surface: MeshSurface, vertex: int, radius: float) -> tuple[Strip,
             continue
         h = loop.half_edges
         first, last = distance[tables.tail[h]], distance[head[h]]
-        share = np.clip((radius - first) / np.where(first == last, 1.0, last - first), 0.1, 0.9)
+        share = np.clip(((size or radius) - first) / np.where(first == last, 1.0, last - first), 0.1, 0.9)
         return tightened(surface, loop, share, sweeps=0), np.flatnonzero(inside)
     return None
 
