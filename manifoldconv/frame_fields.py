@@ -60,7 +60,7 @@ def from_vectors(
     >>> surface = mc.load_mesh("meshes/icosphere.ply")
     >>> field = gradient(surface, surface.vertices[:, 2], at_singular="nearest")
     >>> len(field.singular), sum(index for _, index in singular_faces(surface, field))
-    (0, 2)
+    (2, 2)
     """
     count = len(surface.sites(sites))
     vectors = float64("vectors", vectors, (2,))

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from manifoldconv.carried import BoundaryPolicy, Frames
 from manifoldconv.errors import AccuracyWarning, GeometryError, HolonomyError
+from manifoldconv.frames import FrameField
 from manifoldconv.groups import StructureGroup
 from manifoldconv.kernels import Kernel, require_admissible
 from manifoldconv.ops import kernel_factors, operators
 from manifoldconv.presets import Preset, Settings, choose_rule, default_counts
-from manifoldconv.pullback import Boundary, Frames, Pullback
+from manifoldconv.pullback import Pullback
 from manifoldconv.quadrature import TangentRule
 from manifoldconv.sampling import Sites
 from manifoldconv.signals import Signal
@@ -43,7 +45,7 @@ class Response:
     rule: TangentRule
     kernels: tuple[Kernel, ...]
     sigma: float
-    boundary: Boundary
+    boundary: BoundaryPolicy
     group: StructureGroup
     nonzeros: int | None
 
@@ -54,10 +56,11 @@ def respond(
     preset: Preset,
     settings: Settings,
     *,
-    boundary: Boundary | None = None,
+    boundary: BoundaryPolicy | None = None,
     n_radial: int | None = None,
     n_angular: int | None = None,
     gauge_dependent: bool = False,
+    frames: FrameField | None = None,
     progress: Progress | None = None,
 ) -> Response:
     """Correlate a signal with the kernels of a preset and combine their responses.
@@ -72,6 +75,8 @@ def respond(
         boundary: None: the preset's own.
         n_radial, n_angular: None: by `choose_rule`.
         gauge_dependent: go on with kernels that the holonomy group does not admit.
+        frames: those that kernels refer to, by declaration; any kernel is then admissible. What is blind to
+            frames does not ask for them. None: the surface's own.
         progress: called with the number of sites done and that of all.
 
     Raises:
@@ -106,11 +111,13 @@ def respond(
     _warn_where_coarse(surface, preset, settings, rule)
     sites = surface.sites(signal.sites)
     group = surface.holonomy_group(doubled=boundary == "reflect")
-    if not (preset.frame_blind or gauge_dependent):
+    if frames is None and not (preset.frame_blind or gauge_dependent):
         for kernel in made:
             require_admissible(kernel, group, rule)
-    frames: Frames = "local" if preset.frame_blind else _carried_or_local(surface, sites, gauge_dependent)
-    blocks = Pullback.blocks(surface, sites, rule, boundary, frames=frames)
+    used: Frames | FrameField = "local"
+    if not preset.frame_blind:
+        used = frames or _carried_or_local(surface, sites, gauge_dependent)
+    blocks = Pullback.blocks(surface, sites, rule, boundary, frames=used)
     watched = _watched(blocks, len(sites), progress)
     if signal.kind == "vector":
         values, nonzeros = _respond_vectors(surface, sites, signal, preset, settings, made[0], watched), None

@@ -20,6 +20,7 @@ from manifoldconv.cli.report import (
 )
 
 if TYPE_CHECKING:
+    from manifoldconv.frames import FrameField
     from manifoldconv.presets import Preset, Settings
     from manifoldconv.respond import Response
     from manifoldconv.signals import Signal
@@ -75,6 +76,14 @@ GaugeDependent = Annotated[
         help="Go on with a kernel that holonomy forbids; the result depends on the frames.",
     ),
 ]
+Frames = Annotated[
+    str | None,
+    typer.Option(
+        help="The frames that the kernel refers to, which lets any kernel through: gradient:SIGNAL, principal "
+        "(curvature directions), or x, y, z (that axis of space). Default: the surface's own, by parallel "
+        "transport."
+    ),
+]
 Radial = Annotated[int | None, typer.Option(min=1, help="Nodes along the radius. Default: by the mesh.")]
 Angular = Annotated[int | None, typer.Option(min=1, help="Nodes round the circle. Default: by the mesh.")]
 Out = Annotated[
@@ -100,6 +109,7 @@ def convolve(
     vector: AsVector = False,
     normalise: Normalise = None,
     gauge_dependent: GaugeDependent = False,
+    frames: Frames = None,
     radial: Radial = None,
     angular: Angular = None,
     out: Out = None,
@@ -110,6 +120,7 @@ def convolve(
     up: options.Upward = options.UpwardAxis.y,
 ) -> None:
     """Correlate a signal on a mesh with a kernel on its tangent spaces."""
+    from manifoldconv.frame_fields import read_frames
     from manifoldconv.presets import Settings, find
     from manifoldconv.signals import read_signal
 
@@ -124,6 +135,8 @@ def convolve(
         settings = Settings(**lengths, amount=amount, normalise=normalise)  # type: ignore[arg-type]
         field = read_signal(surface, signal, sites.value if sites else None, vector=vector)
         notes += signal_notes(field)
+        declared = None if frames is None else read_frames(surface, frames, field.sites)
+        notes += frame_notes(frames, declared)
         response = run(
             surface,
             *(field, preset, settings),
@@ -131,8 +144,13 @@ def convolve(
             n_radial=radial,
             n_angular=angular,
             gauge_dependent=gauge_dependent,
+            frames=declared,
         )
-    figures = {"mesh": str(mesh), **response_figures(surface, field, preset, settings, response)}
+    figures = {
+        "mesh": str(mesh),
+        "frames": frames,
+        **response_figures(surface, field, preset, settings, response),
+    }
     figures["seconds"] = round(seconds(), 3)
     outputs: list[tuple[Path, Writer]] = []
     if out is not None:
@@ -175,7 +193,8 @@ def shell_words(refusal: str) -> str:
         return refusal.replace("gauge_dependent=True", "--gauge-dependent")
     return (
         f"{reason}{found} Take an isotropic kernel such as gaussian, or a preset such as edges, which no "
-        "choice of frames changes, or --gauge-dependent to go on with an answer that depends on the frames."
+        "choice of frames changes, or --frames to declare those it refers to, or --gauge-dependent to go on "
+        "with an answer that depends on the frames."
     )
 
 
@@ -189,6 +208,17 @@ def signal_notes(field: Signal) -> list[str]:
             "tangent vectors by parallel transport"
         ]
     return []
+
+
+def frame_notes(spec: str | None, frames: FrameField | None) -> list[str]:
+    """Where declared frames have no direction of their own."""
+    if frames is None or not len(frames.singular):
+        return []
+    count = len(frames.singular)
+    return [
+        f"the frames {spec} have no direction at {count} site{'s' * (count > 1)} (the first is "
+        f"{int(frames.singular[0])}); there it is that of the nearest site which has one"
+    ]
 
 
 def response_figures(
