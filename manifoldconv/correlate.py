@@ -53,6 +53,10 @@ def correlate(
     >>> bool(((out - float(out[0] / z[0]) * z).abs() < 2e-3).all())
     True
     """
+    if not isinstance(kernel, Kernel):
+        raise ValueError(
+            f"the kernel must be a Kernel (see Kernel.from_function); got {type(kernel).__name__}"
+        )
     if not gauge_dependent:
         check_admissible(kernel, pull)
     _check_field(field, kernel, pull)
@@ -89,9 +93,9 @@ def correlate_reference(field: Tensor, kernel: Kernel, pull: Pullback) -> Tensor
             inside = (size * pull.coverage[p]).sum()
             wk = wk * (size.sum() / inside if inside > 0 else 0.0)
         channels = kernel.rep_out.size if kernel.rep_out is not None else field.shape[-1]
-        total = torch.zeros(*field.shape[:-2], channels, dtype=field.dtype)
+        total = torch.zeros(*field.shape[:-2], channels, dtype=field.dtype, device=field.device)
         for q in range(len(wk)):
-            value = torch.zeros(*field.shape[:-2], field.shape[-1], dtype=field.dtype)
+            value = torch.zeros(*field.shape[:-2], field.shape[-1], dtype=field.dtype, device=field.device)
             for s in range(pull.index.shape[-1]):
                 read = field[..., pull.index[p, q, s], :]
                 if kernel.rep_in is not None:

@@ -18,11 +18,12 @@ import torch
 from torch import Tensor
 
 from manifoldconv import kernels
+from manifoldconv.carried import BoundaryPolicy
 from manifoldconv.correlate import correlate
 from manifoldconv.groups import StructureGroup
 from manifoldconv.kernels import Kernel
 from manifoldconv.presets import PRESETS, Settings, choose_rule, gradient_kernels, hessian_kernels
-from manifoldconv.pullback import Boundary, Pullback
+from manifoldconv.pullback import Pullback
 from manifoldconv.quadrature import TangentRule
 from manifoldconv.representations import Representation
 from manifoldconv.surface.surface import MeshSurface, SiteKind
@@ -112,7 +113,7 @@ class DifferentialOperator:
         *,
         radius: float | None = None,
         sites: SiteKind = "vertices",
-        boundary: Boundary = "reflect",
+        boundary: BoundaryPolicy = "reflect",
     ) -> Tensor:
         """The derivative of a field on a mesh in one call, in the frames of its vertices (or faces).
 

@@ -17,12 +17,13 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from manifoldconv.carried import Frames, carried_frames
 from manifoldconv.errors import AccuracyWarning
 from manifoldconv.frames import FrameField
 from manifoldconv.manifolds.base import Manifold
 from manifoldconv.manifolds.euclidean import Euclidean
 from manifoldconv.manifolds.sphere import Sphere
-from manifoldconv.pullback import Frames, Pullback, carried_frames
+from manifoldconv.pullback import Pullback
 from manifoldconv.quadrature import TangentRule
 from manifoldconv.sampling import Sites
 from manifoldconv.surface.sites import VertexSites

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from manifoldconv import kernels
+from manifoldconv.carried import BoundaryPolicy
 from manifoldconv.errors import GeometryError
 from manifoldconv.kernels import Kernel
-from manifoldconv.pullback import Boundary
 from manifoldconv.quadrature import TangentRule
 
 Kernels = tuple[Kernel, ...]
@@ -76,7 +76,7 @@ class Preset:
     band_limit: int | None
     make: Callable[[float, Settings, TangentRule], Kernels]
     combine: Callable[[Tensor, tuple[Tensor, ...], Settings], Tensor]
-    boundary: Boundary
+    boundary: BoundaryPolicy
     frame_blind: bool = True
     linear: bool = True
 
@@ -118,7 +118,7 @@ class Preset:
                 kernel.weights(rule)  # raises where the integral vanishes, before anything is traced
         return made
 
-    def check_boundary(self, boundary: Boundary) -> None:
+    def check_boundary(self, boundary: BoundaryPolicy) -> None:
         """Raise `ValueError` for "renormalise" where kernels of integral 0 would lose that property by it."""
         if boundary == "renormalise" and self.kind == "preset" and self.band_limit:
             raise ValueError(

@@ -7,40 +7,34 @@ It holds all that correlation needs of the geometry, for every site p and node v
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import torch
-from scipy.spatial import cKDTree
 from torch import Tensor
 
-from manifoldconv.errors import AccuracyWarning, GeometryError, float64
+from manifoldconv.accuracy import warn_where_coarse, warn_where_lopsided
+from manifoldconv.carried import BoundaryPolicy, Frames, carried_frames, check_request
+from manifoldconv.errors import GeometryError, float64
 from manifoldconv.frames import FrameField
 from manifoldconv.groups import StructureGroup
 from manifoldconv.manifolds.base import Manifold
 from manifoldconv.ops import SparseOperator, TypedOperator, operators, typed_operator
 from manifoldconv.ops.small import back_and_forth
-from manifoldconv.orthogonal import rotation_matrix
 from manifoldconv.quadrature import TangentRule
 from manifoldconv.sampling import Sites
 
 if TYPE_CHECKING:
     from manifoldconv.kernels.kernel import Kernel
 
-Boundary = Literal["zero", "renormalise", "reflect"]
-Frames = Literal["parallel", "local"]
 Measure = Literal["tangent", "manifold"]
 
 # Rays traced at a time: the memory that building needs besides its result is about 0.5 kB for each.
 RAYS_AT_A_TIME = 400_000
 
-# How far apart two nodes may lie, in radii of the rule, and count as one; likewise their weights.
-SAME_NODE = 1e-9
 
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Pullback:
     """For P sites and Q nodes, the stencil (of S source sites), its weights and its transport.
 
@@ -68,7 +62,7 @@ class Pullback:
     transport: Tensor
     n_sources: int
     group: StructureGroup | None
-    boundary: Boundary = "zero"
+    boundary: BoundaryPolicy = "zero"
     gauge: Tensor | None = None
     density: Tensor | None = None
     places: Tensor | None = None
@@ -79,7 +73,7 @@ class Pullback:
         manifold: Manifold,
         sites: Sites,
         rule: TangentRule,
-        boundary: Boundary = "zero",
+        boundary: BoundaryPolicy = "zero",
         base: int | None = None,
         frames: Frames | FrameField = "parallel",
         measure: Measure = "tangent",
@@ -147,18 +141,20 @@ class Pullback:
         manifold: Manifold,
         sites: Sites,
         rule: TangentRule,
-        boundary: Boundary = "zero",
+        boundary: BoundaryPolicy = "zero",
         base: int | None = None,
         frames: Frames | FrameField = "parallel",
         rows: int | None = None,
         measure: Measure = "tangent",
     ) -> Iterator[Pullback]:
         """The same in blocks of successive sites, so that no more than `rows` of them need be held at a time."""
-        _check(manifold, rule, boundary)
+        check_request(manifold, sites, rule, boundary)
         group, carried = carried_frames(manifold, sites, boundary, base, frames)
-        _warn_where_coarse(manifold, sites, rule)
+        warn_where_coarse(manifold, sites, rule)
         if carried is not None and group is not None:
-            _warn_where_lopsided(group, rule)
+            warn_where_lopsided(group, rule)
+        if rows is not None and rows < 1:
+            raise ValueError(f"rows must be at least 1; got {rows}")
         step = rows if rows is not None else max(1, RAYS_AT_A_TIME // len(rule))
         for start in range(0, len(sites), step):
             chosen = slice(start, min(start + step, len(sites)))
@@ -175,6 +171,11 @@ class Pullback:
             weight = stencil.weight * geodesic.complete[..., None]
             density = manifold.exp_jacobian(points, nodes) if measure == "manifold" else None
             yield cls(rule, stencil.index, weight, transport, len(sites), group, boundary, density=density)
+
+    def __repr__(self) -> str:
+        group = "declared frames" if self.group is None else f"group {self.group.name}"
+        nodes, width = self.index.shape[1:]
+        return f"Pullback({len(self)} sites, {nodes} nodes, stencils of {width}, {group}, boundary {self.boundary!r})"
 
     def __len__(self) -> int:
         """P, the number of sites at which the correlation is evaluated."""
@@ -318,49 +319,6 @@ def _joined_density(pullbacks: Sequence[Pullback]) -> Tensor | None:
     return torch.cat([torch.ones_like(p.coverage) if p.density is None else p.density for p in pullbacks])
 
 
-def carried_frames(
-    manifold: Manifold, sites: Sites, boundary: Boundary, base: int | None, frames: Frames | FrameField
-) -> tuple[StructureGroup | None, Tensor | None]:
-    """The group that kernels must respect, and the frames `(N, d, d)` in local coordinates (None: the local ones)."""
-    if isinstance(frames, FrameField):
-        if len(frames.matrices) != len(sites):
-            raise GeometryError(
-                f"the frame field has {len(frames.matrices)} frames; there are {len(sites)} sites"
-            )
-        return None, frames.matrices
-    if frames not in ("parallel", "local"):
-        raise ValueError(f'frames must be "parallel", "local" or a FrameField; got {frames!r}')
-    group = manifold.holonomy_group(doubled=boundary == "reflect")
-    if base is not None and not 0 <= base < len(sites):
-        raise GeometryError(f"the base must be one of the {len(sites)} sites; got {base}")
-    if frames == "local" or group.holds_rotations:
-        d = manifold.dim
-        reverses = group.mirror is not None
-        return StructureGroup.orthogonal(d) if reverses else StructureGroup.special_orthogonal(d), None
-    return _along_the_mirror(group, manifold.carry_frame(sites.points, base))
-
-
-def _along_the_mirror(group: StructureGroup, carried: Tensor) -> tuple[StructureGroup, Tensor]:
-    """A group of the plane with mirrors, and frames, turned so that the first axis is the line of a mirror.
-
-    Across that line the nodes of polar rules and of grids are symmetric, so that a reflection only exchanges them: else
-    the result for an admissible kernel would depend on the paths by as much as the quadrature errs.
-    """
-    if group.dimension != 2 or not group.axis:
-        return group, carried
-    turn = rotation_matrix(group.axis)
-    return group.conjugated(turn.mT), carried @ turn
-
-
-def _check(manifold: Manifold, rule: TangentRule, boundary: str) -> None:
-    if rule.nodes.shape[-1] != manifold.dim:
-        raise GeometryError(
-            f"the rule has nodes in dimension {rule.nodes.shape[-1]}; the manifold has dimension {manifold.dim}"
-        )
-    if boundary not in ("zero", "renormalise", "reflect"):
-        raise ValueError(f'boundary must be "zero", "renormalise" or "reflect"; got {boundary!r}')
-
-
 def _common_group(groups: Sequence[StructureGroup | None]) -> StructureGroup | None:
     """The smallest group that holds the holonomy of every part; None where all frames were declared."""
     result = None
@@ -376,52 +334,3 @@ def _common_group(groups: Sequence[StructureGroup | None]) -> StructureGroup | N
                 else result.with_generators(torch.stack(group.generators))
             )
     return result
-
-
-def _warn_where_lopsided(group: StructureGroup, rule: TangentRule) -> None:
-    """Warn where an element of the group moves nodes to places where the rule has none of the same weight."""
-    tree = cKDTree(rule.nodes.numpy())
-    for element in group.generators:
-        gap, other = tree.query((rule.nodes @ element.mT).numpy())
-        change = (rule.weights[torch.from_numpy(other)] - rule.weights).abs()
-        heaviest = float(rule.weights.abs().max())
-        if gap.max() > SAME_NODE * rule.radius or float(change.max()) > SAME_NODE * heaviest:
-            order = group.rotation_order
-            hint = f"; take n_angular a multiple of {order}" if rule.kind == "polar" and order else ""
-            warnings.warn(
-                f"the holonomy group ({group.name}) moves nodes of {rule!r} off the nodes, so that the result depends "
-                f"on the paths of the frames by as much as the quadrature errs{hint}",
-                AccuracyWarning,
-                stacklevel=4,
-            )
-            return
-
-
-def _warn_where_coarse(manifold: Manifold, sites: Sites, rule: TangentRule) -> None:
-    """Warn where the disc overlaps itself, or its rim is sampled much more thinly than the field."""
-    if rule.n_angular is not None:
-        spacing = float(sites.area[sites.area > 0].mean()) ** (1 / manifold.dim)
-        gap = 2 * torch.pi * rule.radius / rule.n_angular
-        if gap > 2.5 * spacing:
-            enough = int(torch.pi * 2 * rule.radius / spacing) + 1
-            warnings.warn(
-                f"the {rule.n_angular} nodes at the rim of the rule lie {gap:.3g} apart, the sites {spacing:.3g}: "
-                f"fields that vary from site to site are undersampled (n_angular = {enough} reaches every site)",
-                AccuracyWarning,
-                stacklevel=4,
-            )
-    pairs = 500
-    site = torch.arange(pairs) * len(sites) // pairs
-    node = (torch.arange(pairs) * 7919) % len(rule)
-    start = sites.points[site]
-    geodesic = manifold.geodesic(start, rule.nodes[node])
-    shortest = manifold.distance(start, geodesic.end)
-    longer = geodesic.complete & (shortest < 0.95 * geodesic.length)
-    fraction = float(longer.to(torch.float64).mean())
-    if fraction > 0.01:
-        warnings.warn(
-            f"{fraction:.0%} of the nodes have a path to their site that is shorter by more than 5 %: the disc of "
-            f"radius {rule.radius:.3g} overlaps itself, and counts some places more than once",
-            AccuracyWarning,
-            stacklevel=4,
-        )

@@ -31,10 +31,12 @@ class Sites(ABC):
     """N points of a manifold that carry a field, with area weights and an interpolation.
 
     Attributes:
+        manifold: where the sites lie; None for sites of one's own that do not say.
         points: the N points, as the manifold writes them (one batch axis).
         area: `(N,)` float64, the weights of the manifold's own measure: Σ area f ≈ ∫_M f.
     """
 
+    manifold: Any = None
     points: Any
     area: Tensor
 

@@ -95,4 +95,4 @@ class Euclidean(Manifold):
         """
         spacing = positive("spacing", spacing)
         counts = whole_numbers("shape", shape, self.n, 1)
-        return GridSites([GridAxis(count, 0.0, spacing, "zero") for count in reversed(counts)])
+        return GridSites([GridAxis(count, 0.0, spacing, "zero") for count in reversed(counts)], self)

@@ -155,7 +155,8 @@ class FlatQuotient(Manifold):
             [
                 GridAxis(columns, 0.0, step_x, border_x),
                 GridAxis(rows, self.low + step_y / 2, step_y, border_y),
-            ]
+            ],
+            self,
         )
 
     def _points(self, name: str, value: Any) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -62,9 +62,11 @@ class GridSites(Sites):
     Args:
         axes: one `GridAxis` a coordinate, the first coordinate first. Sites are numbered with the first
             coordinate running fastest: in two dimensions index = row * n_x + column.
+        manifold: where they lie.
     """
 
-    def __init__(self, axes: Sequence[GridAxis]) -> None:
+    def __init__(self, axes: Sequence[GridAxis], manifold: Any = None) -> None:
+        self.manifold = manifold
         self.axes = tuple(axes)
         self.dim = len(self.axes)
         mesh = torch.meshgrid(*(axis.coordinates() for axis in reversed(self.axes)), indexing="ij")

@@ -93,7 +93,7 @@ class IcosphereSites(Sites):
     """
 
     def __init__(self, sphere: Sphere, k: int) -> None:
-        self.sphere = sphere
+        self.manifold = sphere
         self.level = k
         directions, levels = _subdivided(k)
         self.points = directions * sphere.radius
@@ -127,7 +127,7 @@ class IcosphereSites(Sites):
         # A corner's weight is the height over the opposite edge's plane. Rounding may put a point beside it.
         weight = (self._normals[face] @ points[..., None])[..., 0].clamp(min=0)
         weight = weight / weight.sum(-1, keepdim=True)
-        return Stencil(index, weight, self.sphere.transport_between(self.points[index], points[..., None, :]))
+        return Stencil(index, weight, self.manifold.transport_between(self.points[index], points[..., None, :]))
 
 
 class EquiangularSites(Sites):
@@ -140,7 +140,7 @@ class EquiangularSites(Sites):
     """
 
     def __init__(self, sphere: Sphere, shape: tuple[int, int]) -> None:
-        self.sphere = sphere
+        self.manifold = sphere
         self.shape = rows, columns = whole_numbers("equiangular", shape, 2, 2)
         colatitude = (torch.arange(rows, dtype=torch.float64) + 0.5) * math.pi / rows
         longitude = torch.arange(columns, dtype=torch.float64) * 2 * math.pi / columns
@@ -174,7 +174,7 @@ class EquiangularSites(Sites):
             index += [base + (left + step).to(torch.int64) % columns for step in (0, 1)]
             weight += [share * (1 - (position - left)), share * (position - left)]
         sites = torch.stack(index, dim=-1)
-        transport = self.sphere.transport_between(self.points[sites], points[..., None, :])
+        transport = self.manifold.transport_between(self.points[sites], points[..., None, :])
         return Stencil(sites, torch.stack(weight, dim=-1), transport)
 
 

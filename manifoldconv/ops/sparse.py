@@ -45,6 +45,9 @@ class SparseOperator:
             raise ValueError(
                 f"the field must have shape (..., {self.n_columns}, channels), one row a site; got {tuple(field.shape)}"
             )
+        if field.dtype in (torch.float16, torch.bfloat16):
+            # torch has no sparse products in half precision on the CPU; sums in it would lose most digits anyway.
+            return self(field.to(torch.float32)).to(field.dtype)
         batch, channels = field.shape[:-2], field.shape[-1]
         columns = field.movedim(-2, 0).flatten(1)
         out = _Apply.apply(columns, self.to(field.device, field.dtype))
