@@ -346,3 +346,31 @@ def test_warnings_point_at_the_line_that_built():
         warnings.simplefilter("always")
         mc.Pullback.build(narrow, narrow.sites(shape=(6, 24)), mc.TangentRule.polar(0.4, 2, 30))
     assert caught[0].filename == __file__
+
+
+def test_sites_of_another_manifold_are_refused():
+    """They would be read with another geometry, in silence."""
+    strip = mc.MoebiusStrip(3.0, 1.0)
+    with pytest.raises(mc.GeometryError, match="the sites are those of MoebiusStrip"):
+        mc.Pullback.build(mc.Cylinder(3.0, 1.0), strip.sites(shape=(4, 12)), RULE)
+    with pytest.raises(mc.GeometryError, match=r"sites are what manifold.sites\(...\) gives; got str"):
+        mc.Pullback.build(strip, "vertices", RULE)
+    equal = mc.MoebiusStrip(3.0, 1.0)
+    assert len(mc.Pullback.build(equal, strip.sites(shape=(4, 12)), RULE)) == 48
+
+
+def test_a_pullback_is_shown_in_one_line():
+    strip = mc.MoebiusStrip(3.0, 1.0)
+    shown = repr(mc.Pullback.build(strip, strip.sites(shape=(4, 12)), RULE))
+    assert shown.startswith("Pullback(48 sites") and "group reflection" in shown and "\n" not in shown
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_fields_keep_their_dtype(dtype):
+    strip = mc.MoebiusStrip(3.0, 1.0)
+    pull = mc.Pullback.build(strip, strip.sites(shape=(6, 18)), RULE)
+    field = torch.randn(108, 2, generator=torch.Generator().manual_seed(0))
+    kernel = mc.kernels.gaussian(0.2, normalise=True)
+    half = mc.correlate(field.to(dtype), kernel, pull)
+    assert half.dtype == dtype
+    assert torch.allclose(half.float(), mc.correlate(field, kernel, pull), rtol=0, atol=0.03)
