@@ -12,6 +12,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a test compares the two
+    from manifoldconv import differential as differential
+    from manifoldconv import frame_fields as frame_fields
     from manifoldconv import kernels as kernels
     from manifoldconv import testing as testing
     from manifoldconv.correlate import convolve as convolve
@@ -47,7 +49,7 @@ if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a 
 
 __version__ = "0.1.0"
 
-_MODULES = ("kernels", "testing")
+_MODULES = ("differential", "frame_fields", "kernels", "testing")
 _HOMES = {
     "convolve": "correlate",
     "correlate": "correlate",
