@@ -17,7 +17,8 @@ from manifoldconv.manifolds.geomstats_bridge import call, contained, import_geom
 from manifoldconv.manifolds.holonomy_estimate import HolonomyEstimate, estimate_holonomy
 from manifoldconv.manifolds.neighbour_sites import NeighbourSites
 
-# Vectors whose squares differ by less than this part count as equally long when a basis is chosen, lest rounding choose.
+# Vectors whose squares differ by less than this part count as equally long when a basis is chosen, lest
+# rounding choose.
 _TIE = 1e-6
 
 
@@ -25,25 +26,25 @@ _TIE = 1e-6
 class GeomstatsManifold(Manifold):
     """A space of geomstats that has a metric with exp and log.
 
-    Points are as geomstats writes them, `(..., n)` or matrices `(..., m, n)`, in float64. The frame is found by Gram
-    and Schmidt from the tangential parts of the standard basis of the ambient space, the longest of what is left at
-    each step (the first one of several); its last vector is turned round where needed, so that the frame has the
-    orientation of that at `base` carried along the shortest geodesic.
+    Points are as geomstats writes them, `(..., n)` or matrices `(..., m, n)`, in float64. The frame is found
+    by Gram and Schmidt from the tangential parts of the standard basis of the ambient space, the longest of
+    what is left at each step (the first one of several); its last vector is turned round where needed, so
+    that the frame has the orientation of that at `base` carried along the shortest geodesic.
 
-    Whichever backend geomstats has is used; gradients pass with "pytorch" alone. torch's default dtype is as before
-    after every call; `import_geomstats` keeps it over geomstats' own import too.
+    Whichever backend geomstats has is used; gradients pass with "pytorch" alone. torch's default dtype is as
+    before after every call; `import_geomstats` keeps it over geomstats' own import too.
 
     Args:
         space: with `space.metric`, such as `Hypersphere(2)` or `SPDMatrices(2)`.
         base: the point at which the holonomy group is written; default: a random one, always the same.
-        transport_by: "closed": geomstats' own formula, "ladder": the pole ladder (Guigui and Pennec 2021), of second
-            order in 1 / rungs and exact on symmetric spaces, made orthogonal by the nearest such matrix; None: the
-            first where geomstats has it, else the second.
+        transport_by: "closed": geomstats' own formula, "ladder": the pole ladder (Guigui and Pennec 2021), of
+            second order in 1 / rungs and exact on symmetric spaces, made orthogonal by the nearest such
+            matrix; None: the first where geomstats has it, else the second.
         rungs: of the ladder.
 
     Raises:
-        GeometryError: where the space has no metric, or geomstats no transport and "closed" was asked for; in the
-            methods, where a point lies off the space by more than 1e-5.
+        GeometryError: where the space has no metric, or geomstats no transport and "closed" was asked for; in
+            the methods, where a point lies off the space by more than 1e-5.
 
     >>> _ = import_geomstats()
     >>> from geomstats.geometry.hypersphere import Hypersphere
@@ -122,14 +123,18 @@ class GeomstatsManifold(Manifold):
             return torch.zeros(*batch, self.dim, dtype=torch.float64)
         vector = call(self.space.metric.log, target, start)
         frame = self.frame(start)
-        return self._coordinates(start, frame, vector.reshape(len(start), math.prod(self.shape), 1))[..., 0].reshape(*batch, self.dim)
+        return self._coordinates(start, frame, vector.reshape(len(start), math.prod(self.shape), 1))[
+            ..., 0
+        ].reshape(*batch, self.dim)
 
     def reframe(self, x: Tensor, y: Tensor) -> Tensor:
         """`(..., d, d)`: the frame at x in that at y, two writings of one point."""
         x, y = self._points("x", x), self._points("y", y)
         batch = torch.broadcast_shapes(self._batch(x), self._batch(y))
         one, other = (p.expand(*batch, *self.shape).reshape(-1, *self.shape) for p in (x, y))
-        return self._coordinates(other, self.frame(other), self.frame(one)).reshape(*batch, self.dim, self.dim)
+        return self._coordinates(other, self.frame(other), self.frame(one)).reshape(
+            *batch, self.dim, self.dim
+        )
 
     def distance_between_points(self, x: Tensor, y: Tensor) -> Tensor:
         """The distance of the coordinates in the ambient space: `(...,)`."""
@@ -140,7 +145,9 @@ class GeomstatsManifold(Manifold):
         """The frame at `self.base`, in which the holonomy group is written, along shortest geodesics."""
         return self.transport_between(self.base, points)
 
-    def estimate_holonomy(self, loops: int = 24, size: float = 0.7, tolerance: float = 1e-7) -> HolonomyEstimate:
+    def estimate_holonomy(
+        self, loops: int = 24, size: float = 0.7, tolerance: float = 1e-7
+    ) -> HolonomyEstimate:
         """The group that transports round random loops from `base` generate; see `HolonomyEstimate`."""
         return estimate_holonomy(self, self.base, loops, size, tolerance)
 
@@ -157,13 +164,16 @@ class GeomstatsManifold(Manifold):
             )
         return estimate.group
 
-    def sites(self, points: Tensor, neighbours: int | None = None, area: Tensor | None = None) -> NeighbourSites:
+    def sites(
+        self, points: Tensor, neighbours: int | None = None, area: Tensor | None = None
+    ) -> NeighbourSites:
         """Points that you give, interpolated from their nearest neighbours.
 
         Args:
             points: `(N, *shape)`.
             neighbours: how many; default 4 d, and all where there are fewer.
-            area: `(N,)`, the weights of the manifold's measure; default: estimated from the distances of neighbours.
+            area: `(N,)`, the weights of the manifold's measure; default: estimated from the distances of
+                neighbours.
         """
         points = self._points("points", points)
         return NeighbourSites(self, points, neighbours, area)
@@ -209,12 +219,17 @@ class GeomstatsManifold(Manifold):
     def _basis(self, x: Tensor) -> Tensor:
         """`(N, D, d)`: an orthonormal basis at x `(N, *shape)`, oriented as it comes."""
         size = math.prod(self.shape)
-        ambient = torch.eye(size, dtype=torch.float64).reshape(size, *self.shape).repeat(len(x), *(1,) * len(self.shape))
+        ambient = (
+            torch.eye(size, dtype=torch.float64)
+            .reshape(size, *self.shape)
+            .repeat(len(x), *(1,) * len(self.shape))
+        )
         tangent = call(self.space.to_tangent, ambient, _repeated(x, size)).reshape(len(x), size, size).mT
         gram = self._inner(x, tangent, tangent)
         chosen = torch.zeros(len(x), size, 0, dtype=torch.float64)
         for _ in range(self.dim):
-            # What is left of each candidate after its part along the vectors chosen so far; twice against rounding.
+            # What is left of each candidate after its part along the vectors chosen so far; twice against
+            # rounding.
             left = torch.eye(size, dtype=torch.float64).expand(len(x), -1, -1)
             for _ in range(2):
                 left = left - chosen @ (chosen.mT @ gram @ left)
@@ -254,9 +269,9 @@ class GeomstatsManifold(Manifold):
         if self.transport_by == "ladder":
 
             def climb(vector: Any, point: Any, direction: Any) -> Any:
-                return metric.ladder_parallel_transport(vector, point, direction, n_rungs=self.rungs, alpha=2)[
-                    "transported_tangent_vec"
-                ]
+                return metric.ladder_parallel_transport(
+                    vector, point, direction, n_rungs=self.rungs, alpha=2
+                )["transported_tangent_vec"]
 
             carried = call(climb, vectors, starts, directions)
         else:

@@ -1,7 +1,7 @@
 """The border to geomstats: tensors in and out, and its effects on the whole process kept from the caller.
 
-geomstats chooses its backend when it is first imported, from the environment variable GEOMSTATS_BACKEND ("numpy" if
-unset), and with the backend "pytorch" sets torch's default dtype to float64.
+geomstats chooses its backend when it is first imported, from the environment variable GEOMSTATS_BACKEND
+("numpy" if unset), and with the backend "pytorch" sets torch's default dtype to float64.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def active_backend() -> str:
 def contained(seed: int | None = None) -> Iterator[None]:
     """Within: torch's default dtype is what geomstats' torch backend counts on. After: all as before.
 
-    With a seed the random numbers of the process are those of the seed within, and afterwards go on undisturbed.
+    With a seed the random numbers of the process are those of the seed within, and afterwards go on
+    undisturbed.
     """
     dtype = torch.get_default_dtype()
     state = np.random.get_state() if seed is not None else None  # noqa: NPY002  geomstats draws from it

@@ -16,19 +16,21 @@ from manifoldconv.manifolds.base import Manifold
 
 @dataclass(frozen=True, eq=False)
 class HolonomyEstimate:
-    """What random loops tell of a holonomy group: a lower bound, exact with certainty 1 up to rounding and tolerance.
+    """What random loops tell of a holonomy group: a lower bound, exact with certainty 1 up to rounding and
+    tolerance.
 
-    The logarithms of the transports round small loops, their brackets and so on, span the Lie algebra of the group
-    that they generate (Ambrose and Singer 1953: small loops at all points, carried to one, span that of the holonomy
-    group). The group is recognised where this is the algebra of a product of rotation groups of invariant subspaces.
-    Large loops tell of further components, which small ones can't reach; that there are no others is not proved.
+    The logarithms of the transports round small loops, their brackets and so on, span the Lie algebra of the
+    group that they generate (Ambrose and Singer 1953: small loops at all points, carried to one, span that of
+    the holonomy group). The group is recognised where this is the algebra of a product of rotation groups of
+    invariant subspaces. Large loops tell of further components, which small ones can't reach; that there are
+    no others is not proved.
 
     Attributes:
         group: in the frame at the base point; None where it was not recognised.
         transports: `(k, d, d)`, round the small loops and then the large ones.
         rank: the dimension of the Lie algebra.
-        singular_values: those of the span of small loops and brackets, largest first: the last of `rank` and the
-            first after it show how clear the rank is.
+        singular_values: those of the span of small loops and brackets, largest first: the last of `rank` and
+            the first after it show how clear the rank is.
         blocks: the dimensions of the invariant subspaces.
         residual: how far the transports lie from the group, entrywise; NaN where there is none.
     """
@@ -58,13 +60,14 @@ def estimate_holonomy(
         manifold: with log and transport.
         base: a point of it.
         loops: of either size.
-        size: the length of the sides from the base of the small triangles; of the large ones it is four times that.
+        size: the length of the sides from the base of the small triangles; of the large ones it is four times
+            that.
         tolerance: transports nearer than this to 1, or to the group, count as in it.
         seed: of the triangles.
     """
     generator = torch.Generator().manual_seed(seed)
-    small = torch.stack([_triangle(manifold, base, size, generator) for _ in range(loops)])
-    large = torch.stack([_triangle(manifold, base, 4 * size, generator) for _ in range(loops)])
+    small = _triangles(manifold, base, loops, size, generator)
+    large = _triangles(manifold, base, loops, 4 * size, generator)
     algebra, values = _lie_algebra(small, tolerance)
     spaces = _invariant_subspaces(algebra, manifold.dim)
     group = _recognised(algebra, spaces, manifold.dim)
@@ -79,12 +82,12 @@ def estimate_holonomy(
     )
 
 
-def _triangle(manifold: Manifold, base: Any, size: float, generator: torch.Generator) -> Tensor:
-    """`(d, d)`: the transport base → exp(v) → exp(w) → base along shortest geodesics."""
-    v = torch.randn(2, manifold.dim, generator=generator, dtype=torch.float64)
-    corners = manifold.exp(base, size * v / torch.linalg.vector_norm(v, dim=-1, keepdim=True))
-    path = torch.stack([base, corners[0], corners[1], base])
-    return manifold.transport(path)
+def _triangles(manifold: Manifold, base: Any, count: int, size: float, generator: torch.Generator) -> Tensor:
+    """`(count, d, d)`: the transports base → exp(v) → exp(w) → base along shortest geodesics."""
+    v = torch.randn(2, count, manifold.dim, generator=generator, dtype=torch.float64)
+    first, second = manifold.exp(base, size * v / torch.linalg.vector_norm(v, dim=-1, keepdim=True))
+    there = manifold.transport_between(base, first)
+    return manifold.transport_between(second, base) @ manifold.transport_between(first, second) @ there
 
 
 def _lie_algebra(transports: Tensor, tolerance: float) -> tuple[Tensor, Tensor]:
@@ -113,7 +116,9 @@ def _invariant_subspaces(algebra: Tensor, d: int) -> list[Tensor]:
     unit = torch.eye(d, dtype=torch.float64)
     if not len(algebra):
         return [unit[:, i : i + 1] for i in range(d)]
-    symmetric = [torch.outer(unit[i], unit[j]) + torch.outer(unit[j], unit[i]) for i in range(d) for j in range(i, d)]
+    symmetric = [
+        torch.outer(unit[i], unit[j]) + torch.outer(unit[j], unit[i]) for i in range(d) for j in range(i, d)
+    ]
     candidates = torch.stack(symmetric)
     commutators = candidates[:, None] @ algebra - algebra @ candidates[:, None]
     left, values, _ = torch.linalg.svd(commutators.flatten(1))

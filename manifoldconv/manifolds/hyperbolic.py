@@ -15,7 +15,8 @@ from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold
 from manifoldconv.manifolds.hyperbolic_sites import HyperbolicSites, disc_of_rings
 from manifoldconv.orthogonal import rotation_matrix
 
-# Beyond this distance from the origin squares of coordinates overflow (cosh(170)² is 1e147; fourth powers occur).
+# Beyond this distance from the origin squares of coordinates overflow (cosh(170)² is 1e147; fourth powers
+# occur).
 _FARTHEST = 170.0
 # Below this square the series are exact to rounding; above it the closed forms are.
 _SMALL = 1e-3
@@ -25,25 +26,27 @@ _SMALL = 1e-3
 class HyperbolicPlane(Manifold):
     """The plane of constant curvature -1, as the upper sheet of a hyperboloid.
 
-    Points are `(..., 3)`, x = (x0, a) with x0 = √(1 + |a|²) and a in R²; the origin is (1, 0, 0). The metric is
-    induced by ⟨x, y⟩ = -x0 y0 + a·b. With u the ambient tangent vector and r its length,
+    Points are `(..., 3)`, x = (x0, a) with x0 = √(1 + |a|²) and a in R²; the origin is (1, 0, 0). The metric
+    is induced by ⟨x, y⟩ = -x0 y0 + a·b. With u the ambient tangent vector and r its length,
 
         exp_x(u) = cosh(r) x + sinh(r) u / r,    ⟨x, y⟩ = -cosh(distance)
 
-    Only a is read from a point; x0 is computed from it. So a point may lie far out, where rounding alone would take
-    it off the hyperboloid, and gradients with respect to x come through a. A coordinate that is wrong by rounding
-    moves a point at the distance ρ from the origin by 1e-16 cosh(ρ) across, and nothing loses more than that.
+    Only a is read from a point; x0 is computed from it. So a point may lie far out, where rounding alone
+    would take it off the hyperboloid, and gradients with respect to x come through a. A coordinate that is
+    wrong by rounding moves a point at the distance ρ from the origin by 1e-16 cosh(ρ) across, and nothing
+    loses more than that.
 
-    The frame at x is the standard basis (e_1, e_2) of the origin, carried there along the geodesic: continuous
-    everywhere. In it the transport from x to y turns by minus the signed area A of the triangle (origin, x, y):
+    The frame at x is the standard basis (e_1, e_2) of the origin, carried there along the geodesic:
+    continuous everywhere. In it the transport from x to y turns by minus the signed area A of the triangle
+    (origin, x, y):
 
         tan(A / 2) = a × b / (1 + x0 + y0 + cosh(distance))
 
     All functions are differentiable, also at v = 0, x = y and at the origin.
 
     Raises:
-        GeometryError: in the methods, where x0 differs from √(1 + |a|²) by more than one part in 10⁵, or a point
-            lies farther than 170 from the origin, where numbers overflow.
+        GeometryError: in the methods, where x0 differs from √(1 + |a|²) by more than one part in 10⁵, or a
+            point lies farther than 170 from the origin, where numbers overflow.
 
     >>> import torch
     >>> plane = HyperbolicPlane()
@@ -125,9 +128,10 @@ class HyperbolicPlane(Manifold):
     def enclosed_curvature(self, loop: Any) -> float:
         """Minus the area on the left of a closed polyline of geodesics.
 
-        A region that the loop goes round several times counts as often, and negatively where it goes clockwise.
-        In the upper half plane, where the area form is dx dy / y² = d(dx / y) up to sign, an edge from (x, y) to
-        (x', y') contributes 2 atan((x' - x) / (y + y')): the angle of the half circle that it runs through.
+        A region that the loop goes round several times counts as often, and negatively where it goes
+        clockwise. In the upper half plane, where the area form is dx dy / y² = d(dx / y) up to sign, an edge
+        from (x, y) to (x', y') contributes 2 atan((x' - x) / (y + y')): the angle of the half circle that it
+        runs through.
         """
         a = self._spatial("loop", self.as_path(loop)).detach()
         # y = 1 / (x0 - a_1), without cancellation where a_1 > 0.
@@ -144,13 +148,14 @@ class HyperbolicPlane(Manifold):
     def sites(
         self, points: Tensor | None = None, *, radius: float | None = None, n_rings: int | None = None
     ) -> HyperbolicSites:
-        """Sites on a triangulation, with second-order interpolation; give either points or radius and n_rings.
+        """Sites on a triangulation, with second-order interpolation; give either points or radius and
+        n_rings.
 
         Args:
             points: `(N, 3)`, at least three that do not lie on one geodesic.
             radius: of a disc round the origin, at most 8.
-            n_rings: that many circles round the origin, radius / n_rings apart, and on each of them sites that are
-                about as far apart; site 0 is the origin.
+            n_rings: that many circles round the origin, radius / n_rings apart, and on each of them sites
+                that are about as far apart; site 0 is the origin.
 
         Returns:
             `HyperbolicSites`; outside the convex hull of the sites fields are 0.
@@ -224,8 +229,8 @@ def _polar(a: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def _exp(a: Tensor, v: Tensor) -> Tensor:
     """b of the end: cosh(r) a + w + a (a·w) / (1 + x0), w = sinh(r) v / r.
 
-    Far out that formula subtracts numbers of the size cosh(ρ)² on the way inward. There the parts along and across a
-    are formed instead: along, sinh(ρ) cosh(r) + cosh(ρ) w_∥ = sinh(ρ - r) + cosh(ρ) (w_∥ + |w|).
+    Far out that formula subtracts numbers of the size cosh(ρ)² on the way inward. There the parts along and
+    across a are formed instead: along, sinh(ρ) cosh(r) + cosh(ρ) w_∥ = sinh(ρ - r) + cosh(ρ) (w_∥ + |w|).
     """
     square = v.square().sum(-1, keepdim=True)
     w = _sinhc_root(square) * v
@@ -246,8 +251,8 @@ def _exp(a: Tensor, v: Tensor) -> Tensor:
 def _sine_log(a: Tensor, b: Tensor) -> Tensor:
     """Fᵀ J y, of length sinh(d): the direction of the geodesic from x to y.
 
-    It is Fᵀ J (y - x), which far out subtracts numbers of the size cosh(ρ)². There, with Δ the angle between a and b,
-    it has the parts sinh(ρ_b - ρ_a) - cosh(ρ_a) |b| (1 - cos(Δ)) along a and |b| sin(Δ) across.
+    It is Fᵀ J (y - x), which far out subtracts numbers of the size cosh(ρ)². There, with Δ the angle between
+    a and b, it has the parts sinh(ρ_b - ρ_a) - cosh(ρ_a) |b| (1 - cos(Δ)) along a and |b| sin(Δ) across.
     """
     step = b - a
     bend = (a * step).sum(-1, keepdim=True) / (1 + _height(a))
@@ -258,9 +263,7 @@ def _sine_log(a: Tensor, b: Tensor) -> Tensor:
     size = torch.linalg.vector_norm(b, dim=-1, keepdim=True)
     forward = ahead.detach() > 0
     # |b| (1 - cos(Δ)) = |b| - ahead
-    versine = torch.where(
-        forward, across.square() / torch.where(forward, size + ahead, 1.0), size - ahead
-    )
+    versine = torch.where(forward, across.square() / torch.where(forward, size + ahead, 1.0), size - ahead)
     along = torch.sinh(torch.asinh(size) - distance) - _height(a) * versine
     return torch.where(_is_far(a), along * unit + across * normal, near)
 

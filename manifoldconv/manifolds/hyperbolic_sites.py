@@ -25,12 +25,12 @@ _ON_EDGE = 1e-11
 class HyperbolicSites(Sites):
     """Points of the hyperbolic plane on the triangles of their Delaunay triangulation.
 
-    The triangulation is the part of the convex hull of the sites in R³ that is seen from (0, 0, 0) (Epstein and
-    Penner 1988, "Euclidean decompositions of noncompact hyperbolic manifolds"); its edges are geodesics, and it
-    covers the convex hull of the sites. A point is interpolated from the triangle that its ray from (0, 0, 0)
-    meets, with the barycentric weights of the place where it does: second order in the edge length. Outside the hull
-    all weights are 0. The transport runs along the geodesic from site to point. The area weight is a third of the
-    triangles round the site; they sum to the area of the hull.
+    The triangulation is the part of the convex hull of the sites in R³ that is seen from (0, 0, 0) (Epstein
+    and Penner 1988, "Euclidean decompositions of noncompact hyperbolic manifolds"); its edges are geodesics,
+    and it covers the convex hull of the sites. A point is interpolated from the triangle that its ray from
+    (0, 0, 0) meets, with the barycentric weights of the place where it does: second order in the edge length.
+    Outside the hull all weights are 0. The transport runs along the geodesic from site to point. The area
+    weight is a third of the triangles round the site; they sum to the area of the hull.
 
     Attributes:
         faces: `(F, 3)` int64, the triangles, counterclockwise.
@@ -80,7 +80,8 @@ class HyperbolicSites(Sites):
 
 
 def disc_of_rings(radius: float, n_rings: int) -> Tensor:
-    """`(N, 2)`: a = sinh(ρ) (cos, sin) on rings ρ = h, 2h, ..., radius, each with about 2π sinh(ρ) / h points.
+    """`(N, 2)`: a = sinh(ρ) (cos, sin) on rings ρ = h, 2h, ..., radius, each with about 2π sinh(ρ) / h
+    points.
 
     Successive rings start half a step apart, which makes the triangles between them nearly equilateral.
     """
@@ -104,7 +105,8 @@ def _delaunay(points: np.ndarray) -> np.ndarray:
     if len(points) == 3:
         faces = np.arange(3)[None]  # a plane has no hull in space
     else:
-        # The point inside keeps a hull of points in one plane from being flat; it is seen by no face from below.
+        # The point inside keeps a hull of points in one plane from being flat; it is seen by no face from
+        # below.
         above = points.mean(axis=0) * 2
         try:
             hull = ConvexHull(np.concatenate([points, above[None]]))
@@ -146,13 +148,11 @@ def _adjacency(faces: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @numba.njit(cache=True)
-def _walk(
-    points: np.ndarray, starts: np.ndarray, normals: np.ndarray, neighbours: np.ndarray
-) -> np.ndarray:
+def _walk(points: np.ndarray, starts: np.ndarray, normals: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
     """From a near triangle across the edge that a point lies farthest beyond, until it lies beyond none.
 
-    On a Delaunay triangulation such a walk comes to an end (Edelsbrunner 1990); the bound on its length is for
-    rounding on edges of no height.
+    On a Delaunay triangulation such a walk comes to an end (Edelsbrunner 1990); the bound on its length is
+    for rounding on edges of no height.
     """
     found = np.empty(len(points), dtype=np.int64)
     for number in range(len(points)):

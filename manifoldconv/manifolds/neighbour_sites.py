@@ -22,17 +22,17 @@ class NeighbourSites(Sites):
 
         w_s = θ_s (1 - ūᵀ C⁻¹ (u_s - ū)),    θ scaled to sum 1, ū and C the mean and covariance of u under θ
 
-    The weights sum to 1, give a field's own value at a site, and reproduce fields that are linear in u: second order
-    in the distance of sites. They may be negative, most where a point lies outside of its neighbours. Where these lie
-    (nearly) in fewer than d directions, only those are fitted. Neighbours are nearest in ambient coordinates; the
-    transport runs along the shortest geodesic from site to point.
+    The weights sum to 1, give a field's own value at a site, and reproduce fields that are linear in u:
+    second order in the distance of sites. They may be negative, most where a point lies outside of its
+    neighbours. Where these lie (nearly) in fewer than d directions, only those are fitted. Neighbours are
+    nearest in ambient coordinates; the transport runs along the shortest geodesic from site to point.
 
     Args:
         manifold: whose points are tensors.
         points: `(N, ...)`.
         neighbours: k; default 4 d, or N where that is less.
-        area: `(N,)` positive; default an estimate, the volume of the flat ball that reaches to the k-th neighbour
-            over k: right for dense, even points, and rough at an edge of the cloud.
+        area: `(N,)` positive; default an estimate, the volume of the flat ball that reaches to the k-th
+            neighbour over k: right for dense, even points, and rough at an edge of the cloud.
 
     Raises:
         GeometryError: where two sites coincide, or k is not from 2 to N.

@@ -16,7 +16,12 @@ from manifoldconv.groups import StructureGroup
 from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold
 from manifoldconv.manifolds.checks import whole_numbers
 from manifoldconv.manifolds.parametrised_flow import Flow, OdeSolver
-from manifoldconv.manifolds.parametrised_metric import Field, LocalGeometry, induced_metric, partial_derivatives
+from manifoldconv.manifolds.parametrised_metric import (
+    Field,
+    LocalGeometry,
+    induced_metric,
+    partial_derivatives,
+)
 from manifoldconv.manifolds.parametrised_shooting import shoot
 from manifoldconv.manifolds.parametrised_sites import ParametrisedSites, phase_along_segment
 from manifoldconv.manifolds.parametrised_trace import trace
@@ -29,36 +34,37 @@ Interval = tuple[float, float]
 class ParametrisedSurface(Manifold):
     """A surface with coordinates (u, v) in a rectangle, given by its metric or by an embedding in space.
 
-    Geodesics and transport are one differential equation of three unknowns (see `parametrised_flow.Flow`), solved by
-    torchdiffeq, by default with the method of order 8 of Dormand and Prince and an error of at most 1e-11 of each
-    coordinate a step. Derivatives of the metric come from forward-mode autograd. `exp`, `log` and transport are
-    differentiable by autograd.
+    Geodesics and transport are one differential equation of three unknowns (see `parametrised_flow.Flow`),
+    solved by torchdiffeq, by default with the method of order 8 of Dormand and Prince and an error of at most
+    1e-11 of each coordinate a step. Derivatives of the metric come from forward-mode autograd. `exp`, `log`
+    and transport are differentiable by autograd.
 
-    Points are coordinates `(..., 2)`; a periodic coordinate is brought back into its interval. The frame at a point
-    is that of Gram and Schmidt from the coordinate vectors: e_1 along the first coordinate line. At the ends of an
-    interval that isn't periodic the surface has a boundary, where geodesics stop; that they leave it is seen at 32
-    equally spaced points of each geodesic. The coordinates must be regular on the closed rectangle: no poles.
+    Points are coordinates `(..., 2)`; a periodic coordinate is brought back into its interval. The frame at a
+    point is that of Gram and Schmidt from the coordinate vectors: e_1 along the first coordinate line. At the
+    ends of an interval that isn't periodic the surface has a boundary, where geodesics stop; that they leave
+    it is seen at 32 equally spaced points of each geodesic. The coordinates must be regular on the closed
+    rectangle: no poles.
 
     Args:
         domain: ((u_low, u_high), (v_low, v_high)), finite.
         metric: points `(..., 2)` to `(..., 2, 2)`, in torch; for each point of the batch by itself.
-        embedding: points `(..., 2)` to `(..., D)`; gives the metric where that is not given, and then the frame is
-            in ambient coordinates `(..., D, 2)`, else in the coordinate basis `(..., 2, 2)`.
+        embedding: points `(..., 2)` to `(..., D)`; gives the metric where that is not given, and then the
+            frame is in ambient coordinates `(..., D, 2)`, else in the coordinate basis `(..., 2, 2)`.
         periodic: which coordinates are; metric and embedding must be so too.
         christoffel: points to `(..., 2, 2, 2)`, Γ[k, i, j]; default: from derivatives of the metric.
         solver: how finely the differential equations are solved.
 
     Raises:
-        GeometryError: where neither metric nor embedding is given, or the domain is not as said, or the metric is not
-            symmetric and positive; in the methods, where a point lies outside the domain.
+        GeometryError: where neither metric nor embedding is given, or the domain is not as said, or the
+            metric is not symmetric and positive; in the methods, where a point lies outside the domain.
         ImportError: in the methods, where torchdiffeq is not installed (the extra "ode").
 
     >>> import torch
     >>> def metric(u):  # the sphere in colatitude and longitude
     ...     return torch.diag_embed(torch.stack([torch.ones_like(u[..., 0]), u[..., 0].sin() ** 2], dim=-1))
     >>> belt = ParametrisedSurface(((0.5, 2.5), (0.0, 2 * torch.pi)), metric=metric, periodic=(False, True))
-    >>> belt.exp(torch.tensor([torch.pi / 2, 1.0], dtype=torch.float64), torch.tensor([0.0, 2.0])).round(decimals=9)
-    tensor([1.5708, 3.0000], dtype=torch.float64)
+    >>> belt.exp(torch.tensor([torch.pi / 2, 1.0], dtype=torch.float64), torch.tensor([0.0,
+    2.0])).round(decimals=9) tensor([1.5708, 3.0000], dtype=torch.float64)
     """
 
     domain: tuple[Interval, Interval]
@@ -150,15 +156,16 @@ class ParametrisedSurface(Manifold):
     def log(self, x: Tensor, y: Tensor) -> Tensor:
         """The shortest v `(..., 2)` that shooting finds with exp(x, v) = y; NaN where it finds none.
 
-        Broyden's quasi-Newton iteration with halved steps, started from the straight line of coordinates and, round
-        each periodic coordinate, from that the other way round. It converges where |K| r² is below about 1 over the
-        segment whatever the coordinates, and mostly up to the first conjugate point.
+        Broyden's quasi-Newton iteration with halved steps, started from the straight line of coordinates and,
+        round each periodic coordinate, from that the other way round. It converges where |K| r² is below
+        about 1 over the segment whatever the coordinates, and mostly up to the first conjugate point.
         """
         x, y = torch.broadcast_tensors(self._points("x", x), self._points("y", y))
         start, target = x.reshape(-1, 2), y.reshape(-1, 2)
         found = torch.full_like(start, math.nan)
         for goal in self._images(start, target):
-            # A curve of length L moves a coordinate by at most L max √g^ii: some images are too far to be nearer.
+            # A curve of length L moves a coordinate by at most L max √g^ii: some images are too far to be
+            # nearer.
             length = torch.linalg.vector_norm(found.detach(), dim=-1).nan_to_num(nan=math.inf)
             least = ((goal - start).detach().abs() / self._fastest).amax(-1)
             rays = torch.nonzero(least < length)[:, 0]
@@ -190,8 +197,8 @@ class ParametrisedSurface(Manifold):
     def holonomy_group(self, *, doubled: bool = False) -> StructureGroup:
         """SO(2) where the surface has curvature anywhere (sampled on 33 × 33 points); else from its loops.
 
-        A flat surface has the group that the transports round its periodic coordinates generate. Doubling adds the
-        mirrors across the boundary.
+        A flat surface has the group that the transports round its periodic coordinates generate. Doubling
+        adds the mirrors across the boundary.
         """
         lattice = self._lattice(33)
         area = float(self._flow.geometry.density(lattice).mean() * self.size.prod())
@@ -203,7 +210,8 @@ class ParametrisedSurface(Manifold):
         return StructureGroup.generated(generators + (self._mirrors() if mirrored else []), tolerance=1e-8)
 
     def carry_frame(self, points: Tensor, base: int | None = None) -> Tensor:
-        """The frame in the middle of the domain, carried along coordinate lines, first the first coordinate's.
+        """The frame in the middle of the domain, carried along coordinate lines, first the first
+        coordinate's.
 
         On a flat surface, the only kind on which it matters, other paths within the rectangle give the same.
         """
@@ -224,7 +232,8 @@ class ParametrisedSurface(Manifold):
         """A grid of cells of equal coordinates over the whole domain.
 
         Args:
-            shape: (n_v, n_u). Site (row, column) has index row * n_u + column; it lies in the middle of its cell.
+            shape: (n_v, n_u). Site (row, column) has index row * n_u + column; it lies in the middle of its
+                cell.
 
         Returns:
             `ParametrisedSites`, bilinear in the coordinates.

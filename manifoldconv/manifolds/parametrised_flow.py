@@ -23,8 +23,8 @@ _FIXED = {"rk4": 4, "midpoint": 2, "euler": 1}
 class OdeSolver:
     """How differential equations are solved: a method of torchdiffeq, and how finely.
 
-    The adaptive methods choose a step for the whole batch, so that the largest error estimate of any ray in it meets
-    the tolerance; another batch moves the answer within that. The others take equal steps.
+    The adaptive methods choose a step for the whole batch, so that the largest error estimate of any ray in
+    it meets the tolerance; another batch moves the answer within that. The others take equal steps.
 
     Args:
         method: adaptive "dopri8", "dopri5" or "bosh3", or of equal steps "rk4", "midpoint" or "euler".
@@ -91,16 +91,17 @@ def _torchdiffeq() -> ModuleType:
 class Flow:
     """Geodesics in coordinates.
 
-    A velocity is carried along its own geodesic, so in the frame of `LocalGeometry` it stays v up to the rotation by
-    the angle φ of the transport; three unknowns are enough, and speed and orthogonality hold exactly:
+    A velocity is carried along its own geodesic, so in the frame of `LocalGeometry` it stays v up to the
+    rotation by the angle φ of the transport; three unknowns are enough, and speed and orthogonality hold
+    exactly:
 
         u̇ = E(u) R(φ) v,    φ̇ = -ω(u̇)
 
     With the Jacobian of exp, j'' = -|v|² K(u) j, j(0) = 0, j'(0) = 1, of which j(1) is the stretch across.
 
     Attributes:
-        low, high: `(2,)`; outside of them, infinite for periodic coordinates, the metric is not evaluated but taken
-            as on the boundary.
+        low, high: `(2,)`; outside of them, infinite for periodic coordinates, the metric is not evaluated but
+            taken as on the boundary.
     """
 
     geometry: LocalGeometry

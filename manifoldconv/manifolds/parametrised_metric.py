@@ -43,12 +43,13 @@ def induced_metric(embedding: Field) -> Field:
 class LocalGeometry:
     """What geodesics and transport need of a metric g_ij(u), at points u `(..., 2)`.
 
-    The frame is that of Gram and Schmidt, e_1 along ∂_1 and e_2 on the side of ∂_2. A vector that is carried along
-    u(t) turns in it by dφ/dt = -ω(u̇) with the connection form
+    The frame is that of Gram and Schmidt, e_1 along ∂_1 and e_2 on the side of ∂_2. A vector that is carried
+    along u(t) turns in it by dφ/dt = -ω(u̇) with the connection form
 
         ω_i = ⟨∇_i e_1, e_2⟩ = √det(g) / g_11 · Γ²_1i
 
-    and the curvature is K = -(∂_1 ω_2 - ∂_2 ω_1) / √det(g): along the boundary of a region a frame turns by ∫ K dA.
+    and the curvature is K = -(∂_1 ω_2 - ∂_2 ω_1) / √det(g): along the boundary of a region a frame turns by ∫
+    K dA.
 
     Attributes:
         metric: u to `(..., 2, 2)`, symmetric and positive.

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 class ParametrisedSites(Sites):
     """The middles of n_v × n_u cells of equal coordinates: site (row, column) has index row * n_u + column.
 
-    Interpolation is bilinear in the coordinates; on the half cell next to a boundary the outermost sites' values go
-    on. The transport runs along the straight line of coordinates from site to point, by Gauss' rule with four nodes;
-    it differs from that along the geodesic by the curvature between the two, of third order in the size of a cell. The
-    area weight is that of the cell, by Gauss' rule with 4 × 4 nodes.
+    Interpolation is bilinear in the coordinates; on the half cell next to a boundary the outermost sites'
+    values go on. The transport runs along the straight line of coordinates from site to point, by Gauss' rule
+    with four nodes; it differs from that along the geodesic by the curvature between the two, of third order
+    in the size of a cell. The area weight is that of the cell, by Gauss' rule with 4 × 4 nodes.
     """
 
     def __init__(self, surface: ParametrisedSurface, shape: tuple[int, ...]) -> None:

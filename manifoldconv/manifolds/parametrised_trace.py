@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from manifoldconv.errors import GeometryError
-from manifoldconv.manifolds.parametrised_flow import Flow
+from manifoldconv.manifolds.parametrised_flow import Flow, OdeSolver
 from manifoldconv.orthogonal import rotation_matrix
 
 # At so many points of a geodesic it is asked whether it has left the domain.
@@ -14,6 +16,7 @@ _SAMPLES = 32
 # A point this far outside, in parts of the domain, is on the boundary.
 _ON_BOUNDARY = 1e-11
 _MOST_BOUNCES = 1000
+_ROUGH = OdeSolver("dopri5", rtol=1e-5, atol=1e-6)
 
 
 def trace(flow: Flow, u: Tensor, v: Tensor, reflect: bool) -> tuple[Tensor, Tensor, Tensor]:
@@ -47,23 +50,37 @@ def _until_boundary(
     flow: Flow, u: Tensor, v: Tensor, remaining: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Ends, phases, the time up to there and the coordinate whose boundary was met (-1: none)."""
-    path, phases = flow.advance(u, v, remaining, samples=_SAMPLES)
-    tolerance = _ON_BOUNDARY * (flow.high - flow.low).nan_to_num(posinf=1.0)
-    outside = ((path.detach() - flow.clamp(path.detach())).abs() > tolerance).any(-1)
-    # The first sample is the start, which lies in the domain.
-    left = outside[1:].any(dim=0)
-    end, phase = path[-1], phases[-1]
-    part, axis = remaining, torch.full((len(u),), -1)
-    if bool(left.any()):
-        rays = torch.nonzero(left)[:, 0]
-        after = 1 + outside[1:].to(torch.int64).argmax(dim=0)[rays]
-        bracket = remaining[rays].detach() / _SAMPLES * torch.stack([after - 1, after]).to(torch.float64)
-        found = _crossing(flow, u[rays], v[rays], bracket, path.detach()[after, rays])
-        end, phase = end.index_copy(0, rays, found[0]), phase.index_copy(0, rays, found[1])
-        part, axis = part.index_copy(0, rays, found[2]), axis.index_copy(0, rays, found[3])
-    else:
-        end = flow.clamp(end)
-    return flow.clamp(end), phase, part, axis
+    # Outside, the metric goes on with a kink, which a fine tolerance would resolve in vain: a coarse one
+    # finds who leaves.
+    rough = replace(flow, solver=_ROUGH)
+    with torch.no_grad():
+        path = rough.advance(u, v, remaining, samples=_SAMPLES)[0][1:]
+    outside = _beyond(flow, path) > _ON_BOUNDARY
+    stays = torch.nonzero(~outside.any(dim=0))[:, 0]
+    ends, phases = (part[-1] for part in flow.advance(u[stays], v[stays], remaining[stays]))
+    # One that ends next to the boundary may have left after all.
+    outside[-1, stays] = _beyond(flow, ends.detach()) > _ON_BOUNDARY
+    here, phase = u.index_copy(0, stays, ends), torch.zeros_like(v[:, 0]).index_copy(0, stays, phases)
+    part, axis = remaining.clone(), torch.full((len(u),), -1)
+    rays = torch.nonzero(outside.any(dim=0))[:, 0]
+    if len(rays):
+        after = 1 + outside.to(torch.int64).argmax(dim=0)[rays]
+        # A little wider than between the samples, which are rough.
+        parts = torch.stack([after - 1.1, after + 0.1]).clamp(0, _SAMPLES) / _SAMPLES
+        bracket = remaining[rays].detach() * parts.to(torch.float64)
+        path[-1, stays] = ends.detach()
+        beyond = path[after - 1, rays]
+        found = _crossing(flow, u[rays], v[rays], bracket, beyond)
+        here, phase = here.index_copy(0, rays, found[0]), phase.index_copy(0, rays, found[1])
+        part = part.index_copy(0, rays, found[2])
+        met = found[2].detach() < remaining[rays].detach() * (1 - _ON_BOUNDARY)
+        axis = axis.index_copy(0, rays, torch.where(met, found[3], -1))
+    return flow.clamp(here), phase, part, axis
+
+
+def _beyond(flow: Flow, u: Tensor) -> Tensor:
+    """How far points lie outside, in parts of the domain."""
+    return ((u - flow.clamp(u)).abs() / (flow.high - flow.low).nan_to_num(posinf=1.0)).amax(-1)
 
 
 def _crossing(
@@ -71,8 +88,8 @@ def _crossing(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Where geodesics cross the boundary, by Newton's iteration on the time within its bracket.
 
-    Each step goes on from the place that the step before has reached, so it is short and the metric is needed only
-    next to the boundary.
+    Each step goes on from the place that the step before has reached, so it is short and the metric is needed
+    only next to the boundary.
     """
     excess = (beyond - flow.clamp(beyond)).abs() / (flow.high - flow.low).nan_to_num(posinf=1.0)
     axis = excess.argmax(dim=-1)
@@ -88,6 +105,8 @@ def _crossing(
         wanted = torch.where(speed.detach().abs() > 1e-12, time + gap / towards, bracket[1])
         wanted = torch.minimum(torch.maximum(wanted, bracket[0]), bracket[1])
         step, time = wanted - time, wanted
+        if float(step.detach().abs().max()) < 1e-15:
+            break
         onward = (rotation_matrix(phase) @ v[..., None])[..., 0]
         places, turns = flow.advance(place, onward, step)
         place, phase = places[-1], phase + turns[-1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,10 +15,12 @@ from manifoldconv.sampling import Sites, Stencil
 
 @dataclass(frozen=True)
 class ProductManifold(Manifold):
-    """The Riemannian product of two manifolds: a geodesic is a pair of geodesics, transport is block-diagonal.
+    """The Riemannian product of two manifolds: a geodesic is a pair of geodesics, transport is
+    block-diagonal.
 
-    Points are the coordinates of both, one after the other, `(..., D1 + D2)`; tangent vectors `(..., d1 + d2)` too.
-    A geodesic stops where either part meets the boundary of its factor. Products of more factors are nested.
+    Points are the coordinates of both, one after the other, `(..., D1 + D2)`; tangent vectors `(..., d1 +
+    d2)` too. A geodesic stops where either part meets the boundary of its factor. Products of more factors
+    are nested.
 
     Args:
         first, second: manifolds whose points are tensors `(..., D)`.

@@ -14,9 +14,14 @@ from manifoldconv.manifolds import (
     Euclidean,
     FlatQuotient,
     FlatTorus,
+    HyperbolicPlane,
     KleinBottle,
     MoebiusStrip,
+    OdeSolver,
+    ParametrisedSurface,
+    ProductManifold,
     Sphere,
+    SurfaceOfRevolution,
 )
 from manifoldconv.testing import Isometry, ManifoldCase, SitesCase, ambient_isometry
 
@@ -113,7 +118,131 @@ def flat(manifold: FlatQuotient, *further: Isometry) -> ManifoldCase:
     )
 
 
-CASES: dict[str, ManifoldCase] = {
+def hyperbolic() -> ManifoldCase:
+    """The hyperbolic plane with boosts and a mirror; points up to 2.5 from the origin."""
+    plane, minkowski = HyperbolicPlane(), torch.diag(torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64))
+
+    def sample(generator: torch.Generator, count: int) -> Tensor:
+        direction = torch.nn.functional.normalize(
+            torch.randn(count, 2, generator=generator, dtype=torch.float64)
+        )
+        length = 2.5 * torch.rand(count, 1, generator=generator, dtype=torch.float64)
+        return plane.exp(torch.tensor([1.0, 0.0, 0.0]), length * direction)
+
+    def moved(matrix: Tensor, name: str) -> Isometry:
+        def image(x: Tensor) -> Tensor:
+            return x @ matrix.mT
+
+        return Isometry(
+            name,
+            image,
+            lambda x: plane.frame(image(x)).mT @ minkowski @ matrix @ plane.frame(x),
+        )
+
+    cosh, sinh = math.cosh(0.8), math.sinh(0.8)
+    boost = torch.tensor([[cosh, sinh, 0], [sinh, cosh, 0], [0, 0, 1]], dtype=torch.float64)
+    turn = torch.block_diag(torch.eye(1, dtype=torch.float64), orthogonal(2, 1))
+    mirror = torch.diag(torch.tensor([1.0, 1.0, -1.0], dtype=torch.float64))
+    return ManifoldCase(
+        plane,
+        sample,
+        radius=3.0,
+        isometries=(moved(boost, "boost"), moved(turn @ boost, "O(2, 1)"), moved(mirror, "mirror")),
+        membership=lambda x: ((x @ minkowski) * x).sum(-1) + 1,
+        embed=lambda x: x,
+        inner=lambda x: minkowski,
+    )
+
+
+def product(first: str, second: str, embedded: bool = False) -> ManifoldCase:
+    """The product of two cases, with the first isometry of each."""
+    one, other = BASIC[first], BASIC[second]
+    manifold = ProductManifold(one.manifold, other.manifold)
+
+    def sample(generator: torch.Generator, count: int) -> Tensor:
+        return torch.cat([one.sample_points(generator, count), other.sample_points(generator, count)], dim=-1)
+
+    def image(x: Tensor) -> Tensor:
+        parts = zip((one, other), manifold.split(x), strict=True)
+        return torch.cat([case.isometries[0].apply(part) for case, part in parts], dim=-1)
+
+    def differential(x: Tensor) -> Tensor:
+        a, b = manifold.split(x)
+        upper, lower = one.isometries[0].differential(a), other.isometries[0].differential(b)
+        return torch.stack([torch.block_diag(p, q) for p, q in zip(upper, lower, strict=True)])
+
+    return ManifoldCase(
+        manifold,
+        sample,
+        radius=min(one.radius, other.radius),
+        isometries=(Isometry("both", image, differential),),
+        embed=(lambda x: x) if embedded else None,
+    )
+
+
+def doughnut(s: Tensor) -> Tensor:
+    """The profile of a torus: tube radius 1 round a circle of radius 2."""
+    return torch.stack([2 + s.cos(), s.sin()], dim=-1)
+
+
+# Loose enough to be quick; each figure is then wrong by some hundred times the error of a step.
+QUICK = OdeSolver(rtol=1e-9, atol=1e-10)
+DOUGHNUT = SurfaceOfRevolution(doughnut, (0.0, 2 * math.pi), closed=True, solver=QUICK)
+
+
+def belt_embedding(u: Tensor) -> Tensor:
+    """The unit sphere in colatitude and longitude."""
+    colatitude, longitude = u.unbind(-1)
+    sine = colatitude.sin()
+    return torch.stack([sine * longitude.cos(), sine * longitude.sin(), colatitude.cos()], dim=-1)
+
+
+def belt_metric(u: Tensor) -> Tensor:
+    sine = u[..., 0].sin()
+    return torch.diag_embed(torch.stack([torch.ones_like(sine), sine.square()], dim=-1))
+
+
+def belt_christoffel(u: Tensor) -> Tensor:
+    sine, cosine = u[..., 0].sin(), u[..., 0].cos()
+    symbol = torch.zeros(*u.shape[:-1], 2, 2, 2, dtype=torch.float64)
+    symbol[..., 0, 1, 1] = -sine * cosine
+    symbol[..., 1, 0, 1] = symbol[..., 1, 1, 0] = cosine / sine
+    return symbol
+
+
+BELT = ParametrisedSurface(
+    ((0.4, 2.7), (0.0, 2 * math.pi)),
+    metric=belt_metric,
+    embedding=belt_embedding,
+    periodic=(False, True),
+    christoffel=belt_christoffel,
+    solver=QUICK,
+)
+
+
+def parametrised(manifold: ParametrisedSurface, radius: float) -> ManifoldCase:
+    """A surface of revolution with rotations and the mirror in the second coordinate."""
+    (low, high), (start, end) = manifold.domain
+    identity = torch.eye(2, dtype=torch.float64)
+    mirror = torch.diag(torch.tensor([1.0, -1.0], dtype=torch.float64))
+    shift, flip = (
+        torch.tensor([0.0, 1.3], dtype=torch.float64),
+        torch.tensor([1.0, -1.0], dtype=torch.float64),
+    )
+    return ManifoldCase(
+        manifold,
+        box((low, start), (high, end)),
+        radius=radius,
+        tolerance=1e-7,
+        isometries=(
+            Isometry("rotation", lambda x: x + shift, lambda x: identity.expand(*x.shape, 2)),
+            Isometry("mirror", lambda x: x * flip, lambda x: mirror.expand(*x.shape, 2)),
+        ),
+        embed=manifold.embed,
+    )
+
+
+BASIC: dict[str, ManifoldCase] = {
     "line": euclidean(1),
     "plane": euclidean(2),
     "space": euclidean(3),
@@ -126,6 +255,15 @@ CASES: dict[str, ManifoldCase] = {
     "square torus": flat(FlatTorus(2.0, 2.0), affine(((0, -1), (1, 0)), (0, 0.3))),
     "Möbius strip": flat(MoebiusStrip(LENGTH, WIDTH)),
     "Klein bottle": flat(KleinBottle(LENGTH, WIDTH), affine(((1, 0), (0, 1)), (0, WIDTH / 2))),
+}
+
+CASES: dict[str, ManifoldCase] = {
+    **BASIC,
+    "hyperbolic plane": hyperbolic(),
+    "sphere × line": product("sphere", "line", embedded=True),
+    "cylinder × circle": product("cylinder", "circle"),
+    "torus of revolution": parametrised(DOUGHNUT, 0.9),
+    "belt of a sphere": parametrised(BELT, 0.9),
 }
 
 
@@ -176,6 +314,16 @@ def round_vector(points: Tensor) -> Tensor:
     return (Sphere(2).frame(points).mT @ (points @ orthogonal(3, 5))[..., None])[..., 0]
 
 
+def doughnut_scalar(points: Tensor) -> Tensor:
+    s, angle = points.unbind(-1)
+    return s.sin() * angle.cos() + (2 * angle).sin()
+
+
+def doughnut_vector(points: Tensor) -> Tensor:
+    s, angle = points.unbind(-1)
+    return torch.stack([(s + angle).sin(), s.cos()], dim=-1)
+
+
 def flat_sites(
     manifold: FlatQuotient, scalar: Callable[[Tensor], Tensor], vector: Callable[[Tensor], Tensor]
 ) -> SitesCase:
@@ -211,6 +359,16 @@ SITES: dict[str, tuple[SitesCase, Sampler]] = {
     "Klein bottle": (
         flat_sites(KleinBottle(LENGTH, WIDTH), twisted_twice, twisted_vector),
         CASES["Klein bottle"].sample_points,
+    ),
+    "torus of revolution": (
+        SitesCase(
+            DOUGHNUT.sites(shape=(40, 20)),
+            DOUGHNUT.sites(shape=(80, 40)),
+            8 * math.pi**2,
+            doughnut_scalar,
+            doughnut_vector,
+        ),
+        box((0.0, 0.0), (2 * math.pi, 2 * math.pi)),
     ),
     "icosphere": (
         SitesCase(
