@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a 
     from manifoldconv.frames import FrameField as FrameField
     from manifoldconv.groups import StructureGroup as StructureGroup
     from manifoldconv.kernels import KernelSpace as KernelSpace
+    from manifoldconv.kernels import RadialBasis as RadialBasis
     from manifoldconv.manifolds import Cylinder as Cylinder
     from manifoldconv.manifolds import Euclidean as Euclidean
     from manifoldconv.manifolds import FlatTorus as FlatTorus
@@ -38,13 +39,20 @@ if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a 
     from manifoldconv.manifolds import ProductManifold as ProductManifold
     from manifoldconv.manifolds import Sphere as Sphere
     from manifoldconv.manifolds import SurfaceOfRevolution as SurfaceOfRevolution
+    from manifoldconv.over_sites import over_sites as over_sites
     from manifoldconv.pullback import Pullback as Pullback
     from manifoldconv.quadrature import TangentRule as TangentRule
     from manifoldconv.representations import Representation as Representation
     from manifoldconv.sampling import Sites as Sites
     from manifoldconv.sampling import Stencil as Stencil
+    from manifoldconv.surface.holonomy_report import HolonomyReport as HolonomyReport
+    from manifoldconv.surface.holonomy_report import holonomy_report as holonomy_report
     from manifoldconv.surface.load import load_mesh as load_mesh
     from manifoldconv.surface.points import SurfacePoint as SurfacePoint
+    from manifoldconv.surface.remesh import decimate as decimate
+    from manifoldconv.surface.remesh import intrinsic_delaunay as intrinsic_delaunay
+    from manifoldconv.surface.remesh import subdivide as subdivide
+    from manifoldconv.surface.repair import Repairs as Repairs
     from manifoldconv.surface.surface import MeshSurface as MeshSurface
 
 __version__ = "0.1.0"
@@ -59,6 +67,7 @@ _HOMES = {
     "FrameField": "frames",
     "StructureGroup": "groups",
     "KernelSpace": "kernels",
+    "RadialBasis": "kernels",
     "Cylinder": "manifolds",
     "Euclidean": "manifolds",
     "FlatTorus": "manifolds",
@@ -73,13 +82,20 @@ _HOMES = {
     "ProductManifold": "manifolds",
     "Sphere": "manifolds",
     "SurfaceOfRevolution": "manifolds",
+    "over_sites": "over_sites",
     "Pullback": "pullback",
     "TangentRule": "quadrature",
     "Representation": "representations",
     "Sites": "sampling",
     "Stencil": "sampling",
+    "HolonomyReport": "surface.holonomy_report",
+    "holonomy_report": "surface.holonomy_report",
     "load_mesh": "surface.load",
     "SurfacePoint": "surface.points",
+    "decimate": "surface.remesh",
+    "intrinsic_delaunay": "surface.remesh",
+    "subdivide": "surface.remesh",
+    "Repairs": "surface.repair",
     "MeshSurface": "surface.surface",
 }
 
