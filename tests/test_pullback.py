@@ -362,7 +362,9 @@ def test_sites_of_another_manifold_are_refused():
 def test_a_pullback_is_shown_in_one_line():
     strip = mc.MoebiusStrip(3.0, 1.0)
     shown = repr(mc.Pullback.build(strip, strip.sites(shape=(4, 12)), RULE))
-    assert shown.startswith("Pullback(48 sites") and "group reflection" in shown and "\n" not in shown
+    assert shown.startswith("Pullback(48 sites")
+    assert "group reflection" in shown
+    assert "\n" not in shown
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from manifoldconv.cli.bench import bench
 from manifoldconv.cli.check import check
 from manifoldconv.cli.convolve import convolve
 from manifoldconv.cli.demo import demo
@@ -34,6 +35,7 @@ app.command("exp")(exponential)
 app.command("holonomy")(holonomy)
 app.command("kernels")(kernels)
 app.command("demo")(demo)
+app.command("bench")(bench)
 
 # The base of typer's own usage errors, which its versions keep in different places.
 _UsageError: type[Exception] = next(
