@@ -347,7 +347,7 @@ class SurfaceOfRevolution(ParametrisedSurface):
 
         def metric(u: Tensor) -> Tensor:
             s = u[..., 0]
-            curve, speed = torch.func.jvp(profile, (s,), (torch.ones_like(s),))
+            curve, speed = torch.func.jvp(profile, (s,), (torch.ones_like(s),))[:2]
             return torch.diag_embed(torch.stack([speed.square().sum(-1), curve[..., 0].square()], dim=-1))
 
         super().__init__(

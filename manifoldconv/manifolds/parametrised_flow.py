@@ -84,7 +84,7 @@ def _torchdiffeq() -> ModuleType:
         raise ImportError(
             'geodesics of parametrised surfaces need torchdiffeq: pip install "manifoldconv[ode]"'
         ) from reason
-    return torchdiffeq  # type: ignore[no-any-return]
+    return torchdiffeq
 
 
 @dataclass(frozen=True)

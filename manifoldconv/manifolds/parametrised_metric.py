@@ -25,7 +25,7 @@ def value_and_derivatives(function: Field, u: Tensor) -> tuple[Tensor, Tensor, T
     """
     directions = torch.eye(2, dtype=torch.float64).reshape(2, *(1,) * (u.ndim - 1), 2).expand(2, *u.shape)
     # Forward mode writes in place on tangents of tangents: no views that share memory.
-    value, derivative = torch.func.jvp(function, (torch.stack([u, u]),), (directions.clone(),))
+    value, derivative = torch.func.jvp(function, (torch.stack([u, u]),), (directions.clone(),))[:2]
     return value[0], derivative[0], derivative[1]
 
 

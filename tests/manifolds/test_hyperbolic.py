@@ -153,7 +153,7 @@ def test_sites_at_given_points_are_a_delaunay_triangulation() -> None:
 def test_bad_input_is_refused() -> None:
     with pytest.raises(GeometryError, match=r"must lie on the hyperboloid .* index \[0\]"):
         PLANE.exp(torch.tensor([[1.0, 1.0, 0.0]]), torch.zeros(2))
-    with pytest.raises(GeometryError, match="must have .p. < 1"):
+    with pytest.raises(GeometryError, match=r"must have .p. < 1"):
         PLANE.from_disc(torch.tensor([1.0, 0.0]))
     with pytest.raises(GeometryError, match="would overflow"):
         PLANE.exp(points(1, 100.0), torch.tensor([200.0, 0.0]))

@@ -1,5 +1,6 @@
 """Surfaces in coordinates: orders of convergence, known surfaces, Clairaut, boundaries, gradients, groups."""
 
+import itertools
 import math
 
 import pytest
@@ -108,7 +109,7 @@ def test_equal_steps_converge_at_the_order_of_the_method(method: str, steps: tup
         ends = (geodesic.end - exact.end).abs().max()
         errors.append(float(torch.maximum(ends, (geodesic.transport - exact.transport).abs().max())))
     order = OdeSolver(method, steps=1).order
-    for coarse, fine in zip(errors, errors[1:], strict=False):
+    for coarse, fine in itertools.pairwise(errors):
         assert math.log2(coarse / fine) == pytest.approx(order, abs=0.25)
 
 
