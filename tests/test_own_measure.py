@@ -44,7 +44,9 @@ def test_zonal_eigenvalues_with_the_spheres_own_measure_at_41k_sites():
     field = harmonic(sites.points)
     rule = mc.TangentRule.polar(RADIUS, 10, 20)
     with pytest.warns(mc.AccuracyWarning, match="nodes at the rim"):
-        blocks = list(itertools.islice(mc.Pullback.blocks(sphere, sites, rule, measure="manifold", rows=750), 2))
+        blocks = list(
+            itertools.islice(mc.Pullback.blocks(sphere, sites, rule, measure="manifold", rows=750), 2)
+        )
     out = operators([KERNEL], blocks)[0](field)
     expected = eigenvalue() * field
     assert float((out - expected[:1500]).abs().max() / expected.abs().max()) <= 1.2e-3
@@ -101,7 +103,9 @@ def test_sums_over_sites_reference_and_gradients_agree():
 def test_one_unfolding_finds_what_single_logarithms_find():
     rng = np.random.default_rng(1)
     vertices, faces = icosphere(2)
-    surface = mc.MeshSurface(np.asarray(vertices) * (1 + 0.1 * rng.standard_normal((len(vertices), 1))), faces)
+    surface = mc.MeshSurface(
+        np.asarray(vertices) * (1 + 0.1 * rng.standard_normal((len(vertices), 1))), faces
+    )
     radius = 3.0 * surface.mean_edge_length
     sources = torch.arange(0, surface.n_vertices, 5)
     start, found, vectors = surface.log_to_vertices(sources, radius)
@@ -127,7 +131,9 @@ def test_batches_keep_the_densities():
     pulls = [mc.Pullback.build(sphere, sphere.sites(icosphere=k), rule, measure="manifold") for k in (1, 2)]
     both = mc.Pullback.batch(pulls)
     field = torch.randn(both.n_sources, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    parts = [mc.correlate(part, KERNEL, pull) for part, pull in zip(field.split([42, 162]), pulls, strict=True)]
+    parts = [
+        mc.correlate(part, KERNEL, pull) for part, pull in zip(field.split([42, 162]), pulls, strict=True)
+    ]
     assert torch.allclose(mc.correlate(field, KERNEL, both), torch.cat(parts), rtol=0, atol=1e-14)
     with pytest.raises(ValueError, match="nodes of their own"):
         mc.Pullback.batch([over_sites(sphere, sphere.sites(icosphere=1), 0.5)] * 2)

@@ -235,7 +235,7 @@ def _exp(a: Tensor, v: Tensor) -> Tensor:
     square = v.square().sum(-1, keepdim=True)
     w = _sinhc_root(square) * v
     near = _cosh_root(square) * a + w + a * (a * w).sum(-1, keepdim=True) / (1 + _height(a))
-    _, distance, unit, normal = _polar(a)
+    norm, distance, unit, normal = _polar(a)
     along, across = (unit * w).sum(-1, keepdim=True), (normal * w).sum(-1, keepdim=True)
     inward = along.detach() < 0
     size = torch.where(inward, square, 1.0).sqrt()
@@ -258,7 +258,7 @@ def _sine_log(a: Tensor, b: Tensor) -> Tensor:
     bend = (a * step).sum(-1, keepdim=True) / (1 + _height(a))
     rise = ((a + b) * step).sum(-1, keepdim=True) / (_height(a) + _height(b))
     near = step + a * (bend - rise)
-    norm, distance, unit, normal = _polar(a)
+    _, distance, unit, normal = _polar(a)
     ahead, across = (unit * b).sum(-1, keepdim=True), (normal * b).sum(-1, keepdim=True)
     size = torch.linalg.vector_norm(b, dim=-1, keepdim=True)
     forward = ahead.detach() > 0
