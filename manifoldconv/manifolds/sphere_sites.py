@@ -127,7 +127,9 @@ class IcosphereSites(Sites):
         # A corner's weight is the height over the opposite edge's plane. Rounding may put a point beside it.
         weight = (self._normals[face] @ points[..., None])[..., 0].clamp(min=0)
         weight = weight / weight.sum(-1, keepdim=True)
-        return Stencil(index, weight, self.manifold.transport_between(self.points[index], points[..., None, :]))
+        return Stencil(
+            index, weight, self.manifold.transport_between(self.points[index], points[..., None, :])
+        )
 
 
 class EquiangularSites(Sites):
