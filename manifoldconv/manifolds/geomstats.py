@@ -39,7 +39,8 @@ class GeomstatsManifold(Manifold):
         base: the point at which the holonomy group is written; default: a random one, always the same.
         transport_by: "closed": geomstats' own formula, "ladder": the pole ladder (Guigui and Pennec 2021), of
             second order in 1 / rungs and exact on symmetric spaces, made orthogonal by the nearest such
-            matrix; None: the first where geomstats has it, else the second.
+            matrix (which errs less: on surfaces the leading error is symmetric, and falls away); None: the
+            first where geomstats has it, else the second.
         rungs: of the ladder.
 
     Raises:

@@ -31,8 +31,9 @@ class NeighbourSites(Sites):
         manifold: whose points are tensors.
         points: `(N, ...)`.
         neighbours: k; default 4 d, or N where that is less.
-        area: `(N,)` positive; default an estimate, the volume of the flat ball that reaches to the k-th
-            neighbour over k: right for dense, even points, and rough at an edge of the cloud.
+        area: `(N,)` positive; default an estimate, one over the density of sites by Gaussian kernels as wide
+            as a third of the way to the k-th neighbour: right to some percent for even points, and too large
+            at an edge of the cloud.
 
     Raises:
         GeometryError: where two sites coincide, or k is not from 2 to N.
@@ -52,9 +53,11 @@ class NeighbourSites(Sites):
             site = int(np.argmax(gaps[:, 1] == 0))
             raise GeometryError(f"sites {near[site, 0]} and {near[site, 1]} are the same point")
         if area is None:
-            farthest = manifold.distance(self.points, self.points[near[:, -1]])
-            ball = math.pi ** (manifold.dim / 2) / math.gamma(manifold.dim / 2 + 1)
-            self.area = ball * farthest**manifold.dim / (near.shape[1] - 1)
+            places = self.points.repeat_interleave(near.shape[1], dim=0)
+            apart = manifold.distance(places, self.points[near.flatten()]).reshape(near.shape)
+            width = apart.amax(-1, keepdim=True) / 3
+            weight = torch.exp(-((apart / width) ** 2) / 2).sum(-1)
+            self.area = (2 * math.pi) ** (manifold.dim / 2) * width[:, 0] ** manifold.dim / weight
         else:
             self.area = float64("area", area, (len(points),))
 

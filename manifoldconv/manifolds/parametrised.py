@@ -19,6 +19,7 @@ from manifoldconv.manifolds.parametrised_flow import Flow, OdeSolver
 from manifoldconv.manifolds.parametrised_metric import (
     Field,
     LocalGeometry,
+    forward_derivative,
     induced_metric,
     partial_derivatives,
 )
@@ -347,7 +348,7 @@ class SurfaceOfRevolution(ParametrisedSurface):
 
         def metric(u: Tensor) -> Tensor:
             s = u[..., 0]
-            curve, speed = torch.func.jvp(profile, (s,), (torch.ones_like(s),))[:2]
+            curve, speed = forward_derivative(profile, s, torch.ones_like(s))[:2]
             return torch.diag_embed(torch.stack([speed.square().sum(-1), curve[..., 0].square()], dim=-1))
 
         super().__init__(

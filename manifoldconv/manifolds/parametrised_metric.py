@@ -15,7 +15,8 @@ Field = Callable[[Tensor], Tensor]
 
 def partial_derivatives(function: Field, u: Tensor) -> tuple[Tensor, Tensor]:
     """∂_1 f and ∂_2 f at points `(..., 2)`, for a function that treats each of them for itself."""
-    return value_and_derivatives(function, u)[1:]
+    _, first, second = value_and_derivatives(function, u)
+    return first, second
 
 
 def value_and_derivatives(function: Field, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -27,6 +28,12 @@ def value_and_derivatives(function: Field, u: Tensor) -> tuple[Tensor, Tensor, T
     # Forward mode writes in place on tangents of tangents: no views that share memory.
     value, derivative = torch.func.jvp(function, (torch.stack([u, u]),), (directions.clone(),))[:2]
     return value[0], derivative[0], derivative[1]
+
+
+def forward_derivative(function: Field, u: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
+    """f(u) and its derivative along a direction."""
+    value, derivative, *_ = torch.func.jvp(function, (u,), (direction,))
+    return value, derivative
 
 
 def induced_metric(embedding: Field) -> Field:

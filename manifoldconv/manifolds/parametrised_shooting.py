@@ -11,8 +11,9 @@ from torch import Tensor
 from manifoldconv.manifolds.parametrised_flow import Flow, OdeSolver
 from manifoldconv.orthogonal import rotation_matrix
 
-# Misses, as a length over the distance plus 1. First, roughly, to the first number, which the rough solver can
-# still tell; then to the second or a few times the solver's own tolerance; beyond the third nothing is found.
+# Misses, as a length over the distance plus 1. First, roughly, to the first number, which the rough solver
+# can still tell; then to the second or a few times the solver's own tolerance; beyond the third nothing is
+# found.
 _NEAR, _REACHED, _FOUND = 1e-3, 1e-13, 1e-9
 _ITERATIONS = 12
 _ROUGH = OdeSolver("dopri5", rtol=1e-4, atol=1e-4)
@@ -51,8 +52,8 @@ def _broyden(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Broyden's iteration for a miss of 0 from `best`: v, the derivative of the miss, and its relative size.
 
-    The derivative is that at v = 0, minus the identity, corrected by the steps taken. A step is halved while it makes
-    the miss larger, and at most half as long as the first guess.
+    The derivative is that at v = 0, minus the identity, corrected by the steps taken. A step is halved while
+    it makes the miss larger, and at most half as long as the first guess.
     """
     miss = _miss(flow, start, target, best)
     best, damping = best.clone(), torch.ones_like(best[:, :1])
