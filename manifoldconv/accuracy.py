@@ -21,7 +21,9 @@ PAIRS, AT_A_TIME = 500, 50
 
 
 def warn_where_lopsided(group: StructureGroup, rule: TangentRule) -> None:
-    """Warn where an element of the group moves nodes to places where the rule has none of the same weight."""
+    """Warn where an element of a finite group moves nodes to places where the rule has none of the same weight."""
+    if not group.is_finite:
+        return  # kernels are then blind to rotations, and so is a rule of equal angles
     tree = cKDTree(rule.nodes.numpy())
     for element in group.generators:
         gap, other = tree.query((rule.nodes @ element.mT).numpy())

@@ -99,7 +99,11 @@ def orthogonal_stack(matrices: Matrices, tolerance: float) -> Tensor:
     if not isinstance(matrices, Tensor):
         if not len(matrices):
             raise ValueError("no matrices, so no dimension; use StructureGroup.trivial(d)")
-        matrices = torch.stack([torch.as_tensor(matrix, dtype=torch.float64) for matrix in matrices])
+        single = [torch.as_tensor(matrix, dtype=torch.float64) for matrix in matrices]
+        shapes = sorted({tuple(matrix.shape) for matrix in single})
+        if len(shapes) > 1:
+            raise ValueError(f"matrices must have one shape (d, d); got {' and '.join(map(str, shapes))}")
+        matrices = torch.stack(single)
     stack = float64("matrices", matrices, (None, None, None)).detach()
     if stack.ndim != 3 or stack.shape[1] != stack.shape[2]:
         raise ValueError(f"matrices must have shape (k, d, d); got {tuple(stack.shape)}")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from manifoldconv.groups import StructureGroup
+from manifoldconv.kernels import KernelSpace
 from manifoldconv.orthogonal import reflection_matrix, rotation_matrix
 from manifoldconv.representations import (
     Representation,
@@ -293,3 +294,18 @@ def test_types_of_different_groups_do_not_mix() -> None:
         Representation("0", SO2) + Representation("0", O2)
     with pytest.raises(ValueError, match="are listed for the plane"):
         Representation.irreps(StructureGroup.axial(SO2))
+
+
+def test_equal_groups_that_list_their_elements_in_another_order_keep_their_own_regular_kernels():
+    """D(4) with its first mirror at 0 and at 45 degrees is one set, in two orders of the channels of "regular"."""
+    nodes = torch.randn(5, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for axis in (0.0, math.pi / 4):
+        group = StructureGroup.dihedral(4, axis)
+        regular, vector = Representation("regular", group), Representation("1", group)
+        for rep_in, rep_out in ((regular, vector), (vector, regular), (regular, regular)):
+            space = KernelSpace(rep_in, rep_out, group, band_limit=2)
+            values = space.sample(nodes)
+            for element in group.elements():
+                moved = space.sample(nodes @ element.mT)
+                expected = rep_out.matrix(element) @ values @ rep_in.matrix(element).mT
+                assert torch.allclose(moved, expected, rtol=0, atol=1e-10)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from manifoldconv.cli import options
+from manifoldconv.cli.outputs import check_outputs
 from manifoldconv.cli.report import show_json, show_notes
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def check(
         raise ValueError("--only says which repairs --repair makes; give --repair OUT too")
     names = "all" if only is None else [name.strip() for name in only.split(",")]
     wanted = replace(Repairs.of(names), tolerance=tolerance)
+    check_outputs([("--repair", repair, [".ply", ".obj", ".off"])], [mesh])
     file = read_mesh(mesh)
     faults = diagnose(file, tolerance)
     result = None

@@ -64,8 +64,9 @@ class ParametrisedSurface(Manifold):
     >>> def metric(u):  # the sphere in colatitude and longitude
     ...     return torch.diag_embed(torch.stack([torch.ones_like(u[..., 0]), u[..., 0].sin() ** 2], dim=-1))
     >>> belt = ParametrisedSurface(((0.5, 2.5), (0.0, 2 * torch.pi)), metric=metric, periodic=(False, True))
-    >>> belt.exp(torch.tensor([torch.pi / 2, 1.0], dtype=torch.float64), torch.tensor([0.0,
-    2.0])).round(decimals=9) tensor([1.5708, 3.0000], dtype=torch.float64)
+    >>> equator = torch.tensor([torch.pi / 2, 1.0], dtype=torch.float64)
+    >>> belt.exp(equator, torch.tensor([0.0, 2.0])).round(decimals=9)
+    tensor([1.5708, 3.0000], dtype=torch.float64)
     """
 
     domain: tuple[Interval, Interval]

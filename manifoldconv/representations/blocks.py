@@ -19,25 +19,32 @@ own elements act on ("regular", the one-dimensional blocks of frequency n/2)."""
 
 @dataclass(frozen=True)
 class Block:
-    """A representation of a group that has a name. Compared by name, as within one group that is enough.
+    """A representation of a group that has a name. Compared by name and key: within one group that is enough.
 
     Attributes:
         name: as in a field type.
         size: its dimension.
         frequency: the largest angular frequency (plane) or degree (space) of functions that it needs.
         function: g `(..., d, d)` to ρ(g) `(..., size, size)`.
+        key: what else the matrices depend on: for "regular" the elements in their order, which equal groups may
+            list differently.
     """
 
     name: str
     size: int
     frequency: int
     function: Callable[[Tensor], Tensor]
+    key: bytes = b""
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Block) and self.name == other.name and self.size == other.size
+        return isinstance(other, Block) and (self.name, self.size, self.key) == (
+            other.name,
+            other.size,
+            other.key,
+        )
 
     def __hash__(self) -> int:
-        return hash((self.name, self.size))
+        return hash((self.name, self.size, self.key))
 
 
 def block(name: str, group: StructureGroup) -> Block:
@@ -172,4 +179,6 @@ def _regular(group: StructureGroup) -> Block:
         return permutations.to(g.device)[nearest].reshape(*g.shape[:-2], n, n)
 
     frequency = (group.rotation_order or 1) // 2
-    return Block("regular", n, frequency, function)
+    # Rounded off the places where entries of common groups lie, so that rounding can't tell equal lists apart.
+    key = ((elements * 1e4 + 0.123).round() + 0.0).numpy().tobytes()
+    return Block("regular", n, frequency, function, key)

@@ -207,7 +207,7 @@ class Representation:
         """The block of a subgroup, and how many copies of it, with the same matrices."""
         if old.name.startswith("regular"):
             name = old.name if " of " in old.name else f"regular of {self.group.name}"
-            return Block(name, old.size, old.frequency, old.function), 1
+            return Block(name, old.size, old.frequency, old.function, old.key), 1
         candidates = [old.name]
         if old.size == 1:
             names = {2: irreducible_names(subgroup, 1) if subgroup.dimension == 2 else [], 3: ["0e", "0o"]}

@@ -326,13 +326,18 @@ class MeshSurface(Manifold):
         1.0
         """
         if kind == "faces":
-            events, matrix = events_of_faces(self.tables, [int(face) for face in loop])
+            events, matrix = events_of_faces(self.tables, _whole_numbers("faces", loop))
         elif kind == "edges":
-            vertices = [int(vertex) for vertex in loop]
+            vertices = _whole_numbers("edges", loop)
             path = self.vertex_points(vertices)
             velocity = edge_velocities(self.tables, vertices)
             events, matrix = self._walk_round(path, velocity, (path, velocity))
         elif kind == "points":
+            if isinstance(loop, Sequence) and not all(isinstance(point, SurfacePoint) for point in loop):
+                raise GeometryError(
+                    "a loop is a polyline of SurfacePoint; for numbers of faces or vertices say "
+                    'kind="faces" or kind="edges"'
+                )
             path = self.as_path(loop)
             self.check_points(path)
             if len(path) < 2:
@@ -446,6 +451,19 @@ class MeshSurface(Manifold):
     def check_points(self, x: SurfacePoint) -> None:
         """Raise `GeometryError` for the first point that is not on this mesh."""
         check_points(x, self.connectivity.faces, self.n_vertices)
+
+
+def _whole_numbers(kind: str, loop: Any) -> list[int]:
+    """The numbers of faces or vertices of a loop; raises `GeometryError` for anything else."""
+    numbers = torch.as_tensor(loop)
+    if (
+        numbers.ndim != 1
+        or numbers.is_floating_point()
+        or numbers.is_complex()
+        or numbers.dtype == torch.bool
+    ):
+        raise GeometryError(f'a loop with kind="{kind}" is a list of whole numbers; got {loop!r}')
+    return [int(number) for number in numbers.tolist()]
 
 
 def _face_number(face: int) -> str:

@@ -66,3 +66,14 @@ def test_mistakes_are_one_line(run, bow_tie: Path, tmp_path: Path) -> None:
     assert "tolerance must be" in run("check", bow_tie, "--tolerance", "-1").complaint
     assert "no such file" in run("check", tmp_path / "absent.ply").complaint
     assert list(tmp_path.iterdir()) == [bow_tie]
+
+
+def test_a_repair_never_writes_over_its_input(tmp_path, capsys):
+    from manifoldconv.cli import main
+
+    path = tmp_path / "triangle.off"
+    path.write_text("OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n")
+    before = path.read_bytes()
+    assert main(["check", str(path), "--repair", str(path)]) == 2
+    assert "would write over the input" in capsys.readouterr().err
+    assert path.read_bytes() == before

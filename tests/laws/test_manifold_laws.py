@@ -33,8 +33,9 @@ def default_dtypes() -> Iterator[tuple[torch.dtype, ...]]:
 
 def geodesics(name: str) -> list[Tensor]:
     case, generator = CASES[name], torch.Generator().manual_seed(0)
-    x, y = case.sample_points(generator, 20), case.sample_points(generator, 20)
-    v = case.radius * torch.randn(20, case.manifold.dim, generator=generator, dtype=torch.float64)
+    x = case.sample_points(generator, 6)
+    v = case.radius * torch.randn(6, case.manifold.dim, generator=generator, dtype=torch.float64)
+    y = case.manifold.exp(x, 0.5 * case.radius * v / v.norm(dim=-1, keepdim=True))
     stopped, reflected = case.manifold.geodesic(x, v), case.manifold.geodesic(x, v, boundary="reflect")
     values = [stopped.end, stopped.transport, stopped.length, reflected.end, reflected.transport]
     return [*values, case.manifold.log(x, y), case.manifold.transport_between(x, y), case.manifold.frame(x)]
@@ -54,4 +55,5 @@ def test_nothing_depends_on_the_default_dtype(make, name, default_dtypes) -> Non
         answers.append(make(name))
     for first, second in zip(*answers, strict=True):
         assert first.dtype == torch.float64
-        assert torch.equal(first, second)
+        assert torch.equal(first.isnan(), second.isnan())
+        assert torch.equal(first.nan_to_num(), second.nan_to_num())

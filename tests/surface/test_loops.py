@@ -193,3 +193,10 @@ def test_bad_loops_are_named(bumpy):
         bumpy.holonomy(bumpy.vertex_points([0, 1, 2]))
     with pytest.raises(ValueError, match="kind must be"):
         bumpy.holonomy([0, 1, 0], kind="lines")
+
+
+def test_numbers_need_their_kind(bumpy):
+    with pytest.raises(mc.GeometryError, match='kind="faces" or kind="edges"'):
+        bumpy.holonomy([0, 1, 2, 0])
+    with pytest.raises(mc.GeometryError, match="list of whole numbers"):
+        bumpy.holonomy([0.5, 1, 0.5], kind="faces")

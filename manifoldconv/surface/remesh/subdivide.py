@@ -32,6 +32,10 @@ class _Level(NamedTuple):
     corners: Array
 
 
+# Beyond this a mesh of the project takes some 100 GB.
+MOST_FACES = 100_000_000
+
+
 def subdivide(surface: MeshSurface, times: int = 1) -> RemeshResult:
     """Split every triangle into four equal ones by the midpoints of its edges, `times` times.
 
@@ -45,7 +49,7 @@ def subdivide(surface: MeshSurface, times: int = 1) -> RemeshResult:
         times: how often, 1 or more; each time there are four times as many faces.
 
     Raises:
-        ValueError: where `times` is not a positive whole number.
+        ValueError: where `times` is not a positive whole number, or the result would have over 10^8 faces.
 
     >>> tetrahedron = MeshSurface(
     ...     [[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]], [[0, 1, 2], [0, 3, 1], [0, 2, 3], [1, 3, 2]])
@@ -57,6 +61,11 @@ def subdivide(surface: MeshSurface, times: int = 1) -> RemeshResult:
     """
     if isinstance(times, bool) or not isinstance(times, int) or times < 1:
         raise ValueError(f"times must be a whole number, 1 or more; got {times!r}")
+    if len(surface.faces) * 4**times > MOST_FACES:
+        raise ValueError(
+            f"{len(surface.faces)} faces split {times} times would be {len(surface.faces) * 4.0**times:.3g}; "
+            f"up to {MOST_FACES:.3g} are made"
+        )
     faces = surface.faces.numpy()
     length = surface.tables.chart[:, 0].reshape(-1, 3)
     positions = None if surface.vertices is None else surface.vertices.numpy()
