@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -91,6 +92,14 @@ def contained(seed: int | None = None) -> Iterator[None]:
                 np.random.set_state(state)  # noqa: NPY002
 
 
+@cache
+def _blas_threads() -> Any:
+    """The threads of the BLAS: geomstats takes logarithms of small matrices one by one, and on a busy machine threads
+    that wait for each other made that 17 times slower. threadpoolctl comes with geomstats, by scikit-learn.
+    """
+    return importlib.import_module("threadpoolctl").ThreadpoolController()
+
+
 def call(function: Callable[..., Any], *arguments: Tensor, **options: Any) -> Tensor:
     """A function of geomstats on tensors, which come and go as arrays of the active backend."""
     if active_backend() == "pytorch":
@@ -101,6 +110,6 @@ def call(function: Callable[..., Any], *arguments: Tensor, **options: Any) -> Te
             f'gradients cannot pass geomstats\' backend "{active_backend()}"; set GEOMSTATS_BACKEND=pytorch before '
             'geomstats is imported, or call import_geomstats("pytorch") first'
         )
-    with contained():
+    with contained(), _blas_threads().limit(limits=1, user_api="blas"):
         result = function(*(argument.numpy() for argument in arguments), **options)
     return torch.as_tensor(np.array(result), dtype=torch.float64)

@@ -62,7 +62,7 @@ def test_mistakes_are_one_line(run, bow_tie: Path, tmp_path: Path) -> None:
         in run("check", bow_tie, "--repair", tmp_path / "o.ply", "--only", "weld").complaint
     )
     assert "--only" in run("check", bow_tie, "--only", "winding").complaint
-    assert "expected the ending" in run("check", bow_tie, "--repair", tmp_path / "o.stl").complaint
+    assert "expected a name that ends in" in run("check", bow_tie, "--repair", tmp_path / "o.stl").complaint
     assert "tolerance must be" in run("check", bow_tie, "--tolerance", "-1").complaint
     assert "no such file" in run("check", tmp_path / "absent.ply").complaint
     assert list(tmp_path.iterdir()) == [bow_tie]
