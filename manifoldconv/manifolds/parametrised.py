@@ -25,7 +25,7 @@ from manifoldconv.manifolds.parametrised_metric import (
 )
 from manifoldconv.manifolds.parametrised_shooting import shoot
 from manifoldconv.manifolds.parametrised_sites import ParametrisedSites, phase_along_segment
-from manifoldconv.manifolds.parametrised_trace import trace
+from manifoldconv.manifolds.parametrised_trace import mirrors_across, trace
 from manifoldconv.orthogonal import rotation_matrix
 
 Interval = tuple[float, float]
@@ -311,7 +311,9 @@ class ParametrisedSurface(Manifold):
                 place[:, 1 - axis] = line
                 points = self.low + self.size * place
                 carried = rotation_matrix(self._phase_from_middle(points))
-                mirrors += list(carried.mT @ mirror_along(self._flow.geometry, points, 1 - axis) @ carried)
+                mirrors += list(
+                    carried.mT @ mirrors_across(self._flow, points, torch.full((9,), axis)) @ carried
+                )
         return mirrors
 
 
@@ -359,13 +361,6 @@ class SurfaceOfRevolution(ParametrisedSurface):
             periodic=(closed, True),
             solver=solver or OdeSolver(),
         )
-
-
-def mirror_along(geometry: LocalGeometry, u: Tensor, axis: int) -> Tensor:
-    """`(..., 2, 2)`: the reflection across the coordinate line of `axis`, in the frame."""
-    along = torch.linalg.inv(geometry.frame(u))[..., axis]
-    along = along / torch.linalg.vector_norm(along, dim=-1, keepdim=True)
-    return 2 * along[..., :, None] * along[..., None, :] - torch.eye(2, dtype=torch.float64)
 
 
 def _checked_domain(domain: Any) -> tuple[Tensor, Tensor]:

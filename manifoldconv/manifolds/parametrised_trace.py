@@ -33,7 +33,7 @@ def trace(flow: Flow, u: Tensor, v: Tensor, reflect: bool) -> tuple[Tensor, Tens
         hit = axis >= 0
         velocity = (rotation_matrix(phase) @ v[moving][..., None])[..., 0]
         if reflect:
-            mirror = _mirrors(flow, here, axis.clamp(min=0))
+            mirror = mirrors_across(flow, here, axis.clamp(min=0))
             bounced = hit[:, None, None]
             turned = torch.where(bounced, mirror @ turned, turned)
             velocity = torch.where(hit[:, None], (mirror @ velocity[..., None])[..., 0], velocity)
@@ -113,7 +113,7 @@ def _crossing(
     return flow.clamp(place), phase, time, axis
 
 
-def _mirrors(flow: Flow, u: Tensor, axis: Tensor) -> Tensor:
+def mirrors_across(flow: Flow, u: Tensor, axis: Tensor) -> Tensor:
     """The reflection across the coordinate line of the boundary at which coordinate `axis` ends, in the frame."""
     inverse = torch.linalg.inv(flow.geometry.frame(u))
     along = torch.take_along_dim(inverse, (1 - axis)[:, None, None], dim=-1)[..., 0]
