@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a 
     from manifoldconv import differential as differential
     from manifoldconv import frame_fields as frame_fields
     from manifoldconv import kernels as kernels
+    from manifoldconv import ops as ops
     from manifoldconv import testing as testing
     from manifoldconv.correlate import convolve as convolve
     from manifoldconv.correlate import correlate as correlate
@@ -57,7 +58,7 @@ if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a 
 
 __version__ = "0.1.0"
 
-_MODULES = ("differential", "frame_fields", "kernels", "testing")
+_MODULES = ("differential", "frame_fields", "kernels", "ops", "testing")
 _HOMES = {
     "convolve": "correlate",
     "correlate": "correlate",
