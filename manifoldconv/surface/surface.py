@@ -29,7 +29,7 @@ from manifoldconv.surface.points import SurfacePoint, whole_indices
 from manifoldconv.surface.segments import reframe_points
 from manifoldconv.surface.sites import FaceSites, VertexSites
 from manifoldconv.surface.spread import count_seen, seen_from
-from manifoldconv.surface.trace import COMPLETE, TOO_LONG, trace_rays
+from manifoldconv.surface.trace import COMPLETE, NOT_FINITE, TOO_LONG, trace_rays
 from manifoldconv.surface.unfold import log_pairs
 from manifoldconv.threads import threads_for
 
@@ -223,7 +223,7 @@ class MeshSurface(Manifold):
         """
         check_boundary(boundary)
         self.check_points(x)
-        velocity = float64("v", v, (2,))
+        velocity = float64("v", v, (2,), finite=False)  # whether it is finite the trace finds out itself
         shape = torch.broadcast_shapes(x.shape, velocity.shape[:-1])
         start = x.expand(*shape).reshape(-1)
         velocity = velocity.expand(*shape, 2).reshape(-1, 2)
@@ -231,7 +231,10 @@ class MeshSurface(Manifold):
         with threads_for(len(start)):
             traced = trace_rays(self.tables, *start.arrays(), speed, boundary == "reflect")
         face, barycentric, vertex, transport, length, status = traced
-        if (status == TOO_LONG).any():
+        worst = status.max(initial=COMPLETE)
+        if worst == NOT_FINITE:
+            float64("v", v, (2,))
+        if worst == TOO_LONG:
             ray = int(np.flatnonzero(status == TOO_LONG)[0])
             raise GeometryError(
                 f"ray {ray} of length {float(velocity[ray].norm()):.3g} crosses too many edges to trace"

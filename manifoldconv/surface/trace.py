@@ -17,6 +17,9 @@ import math
 import numba
 import numpy as np
 
+from manifoldconv.compiled import inlined_leaf, leaf
+from manifoldconv.surface.angles import cos_sin, heading
+
 # Functions on the way of every ray are inlined: passing the tables to a call costs as much as three crossings.
 # A ray that crosses an edge within this fraction of the edge's length from its end goes through the vertex.
 AT_VERTEX = 1e-10
@@ -24,24 +27,28 @@ AT_VERTEX = 1e-10
 ARRIVED = 1e-12
 # A ray that starts on an edge at a smaller angle (radians) to it runs along it, whatever the rounding of its direction.
 ALONG_EDGE = 1e-12
-MAX_CROSSINGS = 10_000_000
+MAX_STEPS = 10_000_000
+# Rays that one call traces.
+RUN = 256
 
-COMPLETE, AT_BOUNDARY, TOO_LONG = 0, 1, 2
+# What a ray does next (see `step`), how it ended.
+CROSSES, ARRIVES, LEAVES = -3, -2, -1
+COMPLETE, AT_BOUNDARY, TOO_LONG, NOT_FINITE = 0, 1, 2, 3
 
 
-@numba.njit(cache=True, error_model="numpy", inline="always")
+@inlined_leaf
 def next_of(h):  # type: ignore[no-untyped-def]
     """The half-edge after h in its face."""
     return h + 1 if h % 3 < 2 else h - 2
 
 
-@numba.njit(cache=True, error_model="numpy", inline="always")
+@inlined_leaf
 def previous_of(h):  # type: ignore[no-untyped-def]
     """The half-edge before h in its face."""
     return h - 1 if h % 3 > 0 else h + 2
 
 
-@numba.njit(cache=True, error_model="numpy", inline="always")
+@inlined_leaf
 def find_slot(tables, vertex, angle):  # type: ignore[no-untyped-def]
     """The fan slot of a vertex that holds a true angle in [0, Θ]."""
     last = tables.fan_start[vertex + 1] - 1
@@ -51,7 +58,7 @@ def find_slot(tables, vertex, angle):  # type: ignore[no-untyped-def]
     return slot
 
 
-@numba.njit(cache=True, error_model="numpy", inline="always")
+@inlined_leaf
 def leave_vertex(tables, vertex, angle):  # type: ignore[no-untyped-def]
     """Half-edge at the vertex, direction in its chart, and orientation, for a true angle in [0, Θ]."""
     slot = find_slot(tables, vertex, angle)
@@ -60,24 +67,25 @@ def leave_vertex(tables, vertex, angle):  # type: ignore[no-untyped-def]
     sense = tables.fan_sense[slot]
     if sense < 0:
         inside = tables.angle[corner] - inside
-    return corner, math.cos(inside), math.sin(inside), sense
+    dx, dy = cos_sin(inside)
+    return corner, dx, dy, sense
 
 
-@numba.njit(cache=True, error_model="numpy")
-def corner_direction(tables, h, dx, dy, corner):  # type: ignore[no-untyped-def]
+@leaf
+def corner_direction(chart, h, dx, dy, corner):  # type: ignore[no-untyped-def]
     """The direction (dx, dy) of the chart of h, in the chart of another half-edge of the same face."""
     if corner == h:
         return dx, dy
-    ax, ay = tables.chart[h, 1], tables.chart[h, 2]
+    ax, ay = chart[h, 1], chart[h, 2]
     if corner == next_of(h):
-        ex, ey = ax - tables.chart[h, 0], ay
+        ex, ey = ax - chart[h, 0], ay
     else:
         ex, ey = -ax, -ay
-    length = tables.chart[corner, 0]
+    length = chart[corner, 0]
     return (dx * ex + dy * ey) / length, (dy * ex - dx * ey) / length
 
 
-@numba.njit(cache=True, error_model="numpy")
+@leaf
 def pass_corner(tables, corner, dx, dy):  # type: ignore[no-untyped-def]
     """The true fan angle at which a direction of a corner's chart lies, measured about the corner's bisector.
 
@@ -91,7 +99,7 @@ def pass_corner(tables, corner, dx, dy):  # type: ignore[no-untyped-def]
     return tables.fan_angle[slot] + half + tables.fan_sense[slot] * from_bisector
 
 
-@numba.njit(cache=True, error_model="numpy")
+@leaf
 def continue_at_vertex(tables, vertex, arriving, reflect):  # type: ignore[no-untyped-def]
     """The true angle at which a ray that came from angle `arriving` leaves a vertex; ±1; and whether it can.
 
@@ -116,15 +124,14 @@ def continue_at_vertex(tables, vertex, arriving, reflect):  # type: ignore[no-un
     return 0.0, 1.0, False
 
 
-@numba.njit(cache=True, error_model="numpy")
-def onto_fan(tables, vertex, angle, reflect):  # type: ignore[no-untyped-def]
+@leaf
+def onto_fan(total, is_open, angle, reflect):  # type: ignore[no-untyped-def]
     """A true angle round a vertex brought into [0, Θ]; ±1 where the doubled surface mirrors it; whether it is on it.
 
     Inside, angles count modulo Θ. On the boundary they count modulo 2π, and those off the surface are folded at
     the nearer boundary edge if the surface is doubled.
     """
-    total = tables.total_angle[vertex]
-    if not tables.open_fan[vertex]:
+    if not is_open:
         return angle - total * math.floor(angle / total), 1.0, True
     for turns in range(3):
         turned = angle + (0.0, 2 * math.pi, -2 * math.pi)[turns]
@@ -138,19 +145,20 @@ def onto_fan(tables, vertex, angle, reflect):  # type: ignore[no-untyped-def]
     return (rest, 1.0, True) if bounces % 2 == 0 else (total - rest, -1.0, True)
 
 
-@numba.njit(cache=True, error_model="numpy", inline="always")
+@inlined_leaf
 def start_angle(tables, vertex, vx, vy, reflect):  # type: ignore[no-untyped-def]
     """True angle of a direction at a vertex; ±1 where the doubled surface mirrors it; whether it is on the surface."""
-    heading = math.atan2(vy, vx)
-    if heading < -1e-12:
-        heading += 2 * math.pi
-    return onto_fan(tables, vertex, max(heading, 0.0) / tables.scale[vertex], reflect)
+    towards = heading(vx, vy)
+    if towards < -1e-12:
+        towards += 2 * math.pi
+    angle = max(towards, 0.0) / tables.scale[vertex]
+    return onto_fan(tables.total_angle[vertex], tables.open_fan[vertex], angle, reflect)
 
 
-@numba.njit(cache=True, error_model="numpy")
-def first_exit(tables, face, b1, b2, dx, dy):  # type: ignore[no-untyped-def]
+@leaf
+def first_exit(chart, face, b1, b2, dx, dy):  # type: ignore[no-untyped-def]
     """Where a ray from inside a face leaves it: half-edge, fraction along it, distance (chart of half-edge 3 f)."""
-    length, ax, ay = tables.chart[3 * face, 0], tables.chart[3 * face, 1], tables.chart[3 * face, 2]
+    length, ax, ay = chart[3 * face, 0], chart[3 * face, 1], chart[3 * face, 2]
     px, py = b1 * length + b2 * ax, b2 * ay
     corner_x, corner_y = (0.0, length, ax), (0.0, 0.0, ay)
     best, edge, fraction = np.inf, 0, 0.0
@@ -168,177 +176,145 @@ def first_exit(tables, face, b1, b2, dx, dy):  # type: ignore[no-untyped-def]
     return 3 * face + edge, fraction, best, px, py
 
 
-@numba.njit(cache=True, error_model="numpy")
-def note(record, row, kind, place, arriving, leaving, side):  # type: ignore[no-untyped-def]
-    """Write one row of the record of a walk."""
-    record[row, 0], record[row, 1] = kind, place
-    record[row, 2], record[row, 3], record[row, 4] = arriving, leaving, side
-
-
-@numba.njit(cache=True, error_model="numpy", inline="always")
-def walk(tables, face, b0, b1, b2, vertex, vx, vy, reflect, record):  # type: ignore[no-untyped-def]
-    """Trace one ray; (vx, vy) in the frame of the vertex (vertex ≥ 0) or of the face.
-
-    Returns half-edge h of the last face, end (x, y) and direction (dx, dy) in its chart, the orientation of that chart
-    against the first frame, the vertex at which the ray ended (-1: none), the length walked, and a status.
-
-    What the ray crosses on its way is written to `record` `(M, 5)`, as far as its rows reach (M = 0 for none):
-    (0, half-edge left through, 0, 0, orientation of its face's chart) and
-    (1, vertex run through, true angle of the way back, true angle of the way on, orientation of its frame).
-    """
-    noted = 0
+@inlined_leaf
+def set_out(tables, face, b0, b1, b2, vertex, vx, vy, reflect):  # type: ignore[no-untyped-def]
+    """The first state of a ray (see `step`); (vx, vy) in the frame of the vertex (vertex ≥ 0) or of the face."""
     remaining = math.sqrt(vx * vx + vy * vy)
-    walked = remaining
-    at = -1  # the vertex that the ray is at now
-    fan = 0.0  # and the true angle at which it leaves that vertex
-    side = 1.0
+    h = 3 * face
     if vertex >= 0:
-        at = vertex
         fan, side, inside = start_angle(tables, vertex, vx, vy, reflect)
-        if not inside:
-            return (
-                tables.fan_corner[tables.fan_start[vertex]],
-                0.0,
-                0.0,
-                1.0,
-                0.0,
-                1.0,
-                vertex,
-                0.0,
-                AT_BOUNDARY,
-            )
-        h, x, y, dx, dy = 3 * face, 0.0, 0.0, 1.0, 0.0
+        if inside:
+            return LEAVES, h, vertex, fan, 0.0, 1.0, 0.0, side, remaining
+        first = tables.fan_corner[tables.fan_start[vertex]]
+        return AT_BOUNDARY, first, vertex, 0.0, 0.0, vx / remaining, vy / remaining, 1.0, remaining
+    side = tables.face_sign[face]
+    c, s = tables.direction[h, 0], tables.direction[h, 1]
+    dx, dy = (c * vx + s * vy) / remaining, side * (c * vy - s * vx) / remaining
+    corner = -1
+    if b0 >= 1 - AT_VERTEX:
+        corner = h
+    elif b1 >= 1 - AT_VERTEX:
+        corner = h + 1
+    elif b2 >= 1 - AT_VERTEX:
+        corner = h + 2
+    if corner >= 0:
+        at = tables.tail[corner]
+        cx, cy = corner_direction(tables.chart, h, dx, dy, corner)
+        fan = pass_corner(tables, corner, cx, cy)
+        fan, mirror, inside = onto_fan(tables.total_angle[at], tables.open_fan[at], fan, reflect)
+        if inside:
+            side *= mirror * tables.fan_sense[tables.fan_slot[corner]]
+            return LEAVES, h, at, fan, 0.0, dx, dy, side, remaining
+        x, y = tables.chart[h, 0] * b1 + tables.chart[h, 1] * b2, tables.chart[h, 2] * b2
+        return AT_BOUNDARY, h, -1, x, y, dx, dy, side, remaining
+    edge, fraction, distance, x, y = first_exit(tables.chart, face, b1, b2, dx, dy)
+    if distance >= remaining:
+        return COMPLETE, h, -1, x + remaining * dx, y + remaining * dy, dx, dy, side, 0.0
+    dx, dy = corner_direction(tables.chart, h, dx, dy, edge)
+    return CROSSES, edge, -1, fraction * tables.chart[edge, 0], 0.0, dx, dy, side, remaining - distance
+
+
+@inlined_leaf
+def step(tables, state, h, at, x, y, dx, dy, side, remaining, reflect):  # type: ignore[no-untyped-def]
+    """Take a ray on: through the next face, or to a vertex or away from it. All arguments but the first and last
+    are the ray's state, and so is the answer:
+
+        CROSSES: it leaves through half-edge h, x from its tail, with direction (dx, dy), dy ≤ 0, in the chart of h;
+        ARRIVES: it is at the vertex `at`, and the way back is at true angle x there;
+        LEAVES: it leaves the vertex `at` at true angle x;
+        COMPLETE, AT_BOUNDARY: it has ended, at (x, y) in the chart of h with direction (dx, dy), or at the vertex
+            `at` ≥ 0 with direction (dx, dy) in its frame.
+
+    `side` is the orientation of that chart, or of the vertex's frame, against the first frame.
+    """
+    if state == ARRIVES:
+        return pass_vertex(tables, h, at, x, dx, dy, side, remaining, reflect)
+    if state == LEAVES:
+        h, dx, dy, sense = leave_vertex(tables, at, x)
+        side *= sense
+        x = 0.0
+        length, ax, ay = tables.chart[h, 0], tables.chart[h, 1], tables.chart[h, 2]
+        rightwards = True  # the edge opposite the vertex
     else:
-        h = 3 * face
-        side = tables.face_sign[face]
-        c, s = tables.direction[h, 0], tables.direction[h, 1]
-        dx, dy = (c * vx + s * vy) / walked, side * (c * vy - s * vx) / walked
-        corner = -1
-        if b0 >= 1 - AT_VERTEX:
-            corner = h
-        elif b1 >= 1 - AT_VERTEX:
-            corner = h + 1
-        elif b2 >= 1 - AT_VERTEX:
-            corner = h + 2
-        if corner >= 0:
-            at = tables.tail[corner]
-            cx, cy = corner_direction(tables, h, dx, dy, corner)
-            fan = pass_corner(tables, corner, cx, cy)
-            side *= tables.fan_sense[tables.fan_slot[corner]]
-            fan, mirror, inside = onto_fan(tables, at, fan, reflect)
-            if not inside:
-                x, y = tables.chart[h, 0] * b1 + tables.chart[h, 1] * b2, tables.chart[h, 2] * b2
-                return h, x, y, dx, dy, tables.face_sign[face], -1, 0.0, AT_BOUNDARY
-            side *= mirror
+        length = tables.chart[h, 0]
+        if x <= AT_VERTEX * length or x >= (1 - AT_VERTEX) * length:
+            corner = h if x <= AT_VERTEX * length else next_of(h)
+            return arrive(tables, h, corner, dx, dy, side, remaining)
+        other = tables.twin[h]
+        if other < 0 and not reflect:
+            ended = COMPLETE if remaining <= ARRIVED * length else AT_BOUNDARY
+            return ended, h, -1, x, 0.0, dx, dy, side, remaining
+        if other < 0 or tables.flip[h]:
+            # The face beyond runs along the edge in the same direction: its chart is the mirror image.
+            dy, side = -dy, -side
+            h = h if other < 0 else other
         else:
-            edge, fraction, distance, x, y = first_exit(tables, face, b1, b2, dx, dy)
-            if distance >= remaining:
-                return h, x + remaining * dx, y + remaining * dy, dx, dy, side, -1, walked, COMPLETE
-            remaining -= distance
-            dx, dy = corner_direction(tables, h, dx, dy, edge)
-            h = edge
-            along = fraction * tables.chart[h, 0]
-
-    for _ in range(MAX_CROSSINGS):
-        if at >= 0:
-            h, dx, dy, sense = leave_vertex(tables, at, fan)
-            side *= sense
-            x = 0.0
-            length, ax, ay = tables.chart[h, 0], tables.chart[h, 1], tables.chart[h, 2]
-            rightwards = True  # the edge opposite the vertex
-            at = -1
-        else:
-            # The ray leaves through half-edge h, `along` from its tail, with dy ≤ 0 in the chart of h.
-            length = tables.chart[h, 0]
-            if along <= AT_VERTEX * length or along >= (1 - AT_VERTEX) * length:
-                corner = h if along <= AT_VERTEX * length else next_of(h)
-                bx, by = corner_direction(tables, h, -dx, -dy, corner)
-                slot = tables.fan_slot[corner]
-                inside = min(max(math.atan2(by, bx), 0.0), tables.angle[corner])
-                sense = tables.fan_sense[slot]
-                arriving = tables.fan_angle[slot] + (inside if sense > 0 else tables.angle[corner] - inside)
-                at = tables.tail[corner]
-                side *= sense
-                if remaining <= ARRIVED * length:
-                    return end_at_vertex(tables, at, arriving, side, walked, COMPLETE)
-                fan, mirror, goes_on = continue_at_vertex(tables, at, arriving, reflect)
-                if noted < len(record):
-                    note(record, noted, 1.0, float(at), arriving, fan, side)
-                    noted += 1
-                side *= mirror
-                if not goes_on:
-                    return end_at_vertex(tables, at, arriving, side, walked - remaining, AT_BOUNDARY)
-                continue
-            other = tables.twin[h]
-            if other < 0 and not reflect:
-                status = COMPLETE if remaining <= ARRIVED * length else AT_BOUNDARY
-                return h, along, 0.0, dx, dy, side, -1, walked - remaining, status
-            if noted < len(record):
-                note(record, noted, 0.0, float(h), 0.0, 0.0, side)
-                noted += 1
-            if other < 0 or tables.flip[h]:
-                # The face beyond runs along the edge in the same direction: its chart is the mirror image.
-                x, dy, side = along, -dy, -side
-                h = h if other < 0 else other
-            else:
-                x, dx, dy = length - along, -dx, -dy
-                h = other
-            length, ax, ay = tables.chart[h, 0], tables.chart[h, 1], tables.chart[h, 2]
-            rightwards = dx * ay - dy * (ax - x) >= 0  # the apex is on the left: leave between head and apex
-        if rightwards:
-            edge, cx, cy, ex, ey = next_of(h), length - x, 0.0, ax - length, ay
-        else:
-            edge, cx, cy, ex, ey = previous_of(h), ax - x, ay, -ax, -ay
-        span = dx * ey - dy * ex
-        distance = (cx * ey - cy * ex) / span
-        if distance >= remaining:
-            return h, x + remaining * dx, remaining * dy, dx, dy, side, -1, walked, COMPLETE
-        remaining -= distance
-        edge_length = tables.chart[edge, 0]
-        along = edge_length * (cx * dy - cy * dx) / span
-        dx, dy = (dx * ex + dy * ey) / edge_length, (dy * ex - dx * ey) / edge_length
-        h = edge
-    return h, along, 0.0, dx, dy, side, -1, walked - remaining, TOO_LONG
+            x, dx, dy = length - x, -dx, -dy
+            h = other
+        length, ax, ay = tables.chart[h, 0], tables.chart[h, 1], tables.chart[h, 2]
+        rightwards = dx * ay - dy * (ax - x) >= 0  # the apex is on the left: leave between head and apex
+    # Chosen value by value, without a branch: which way a ray goes cannot be predicted.
+    edge = next_of(h) if rightwards else previous_of(h)
+    cx = (length if rightwards else ax) - x
+    cy = 0.0 if rightwards else ay
+    ex = ax - length if rightwards else -ax
+    ey = ay if rightwards else -ay
+    per_span = 1.0 / (dx * ey - dy * ex)
+    distance = (cx * ey - cy * ex) * per_span
+    if distance >= remaining:
+        return COMPLETE, h, -1, x + remaining * dx, remaining * dy, dx, dy, side, 0.0
+    edge_length = tables.chart[edge, 0]
+    per_length = 1.0 / edge_length
+    x = edge_length * (cx * dy - cy * dx) * per_span
+    dx, dy = (dx * ex + dy * ey) * per_length, (dy * ex - dx * ey) * per_length
+    return CROSSES, edge, -1, x, 0.0, dx, dy, side, remaining - distance
 
 
-@numba.njit(cache=True, error_model="numpy")
-def end_at_vertex(tables, vertex, arriving, side, length, status):  # type: ignore[no-untyped-def]
-    """The end of a ray that arrives at a vertex; `side` is the vertex's orientation against the first frame.
+@leaf
+def arrive(tables, h, corner, dx, dy, side, remaining):  # type: ignore[no-untyped-def]
+    """A ray in the chart of h that has reached a corner of that face: it is at the vertex."""
+    bx, by = corner_direction(tables.chart, h, -dx, -dy, corner)
+    slot = tables.fan_slot[corner]
+    inside = min(max(math.atan2(by, bx), 0.0), tables.angle[corner])
+    sense = tables.fan_sense[slot]
+    arriving = tables.fan_angle[slot] + (inside if sense > 0 else tables.angle[corner] - inside)
+    return ARRIVES, h, tables.tail[corner], arriving, 0.0, dx, dy, side * sense, remaining
+
+
+@leaf
+def pass_vertex(tables, h, at, arriving, dx, dy, side, remaining, reflect):  # type: ignore[no-untyped-def]
+    """A ray at a vertex ends there or goes on."""
+    fan, mirror, goes_on = continue_at_vertex(tables, at, arriving, reflect)
+    arrived = remaining <= ARRIVED * tables.chart[h, 0]
+    if goes_on and not arrived:
+        return LEAVES, h, at, fan, 0.0, dx, dy, side * mirror, remaining
+    return end_at_vertex(tables, at, arriving, side, remaining, COMPLETE if arrived else AT_BOUNDARY)
+
+
+@leaf
+def end_at_vertex(tables, vertex, arriving, side, remaining, state):  # type: ignore[no-untyped-def]
+    """The state of a ray that ended at a vertex; `side` is the vertex's orientation against the first frame.
 
     The direction is that of travel in the vertex's frame: opposite to where the ray came from, in scaled angles.
     """
-    heading = arriving * tables.scale[vertex] + math.pi
+    towards = arriving * tables.scale[vertex] + math.pi
     corner = tables.fan_corner[tables.fan_start[vertex]]
-    return corner, 0.0, 0.0, math.cos(heading), math.sin(heading), side, vertex, length, status
+    return state, corner, vertex, 0.0, 0.0, math.cos(towards), math.sin(towards), side, remaining
 
 
-@numba.njit(cache=True, error_model="numpy", inline="always")
-def snap_to_vertex(tables, h, x, y, dx, dy, side, length, status):  # type: ignore[no-untyped-def]
-    """Barycentric coordinates (from the tail of h) of an end inside a face; at a corner it becomes the vertex."""
-    edge, ax, ay = tables.chart[h, 0], tables.chart[h, 1], tables.chart[h, 2]
+@inlined_leaf
+def weights_in_face(chart, h, x, y):  # type: ignore[no-untyped-def]
+    """Barycentric coordinates of a point of the chart of h: at its tail, head and apex."""
+    length, ax, ay = chart[h, 0], chart[h, 1], chart[h, 2]
     at_apex = min(max(y / ay, 0.0), 1.0)
-    at_head = min(max((x - ax * at_apex) / edge, 0.0), 1.0)
+    at_head = min(max((x - ax * at_apex) / length, 0.0), 1.0)
     at_tail = 1.0 - at_apex - at_head
     if at_tail < 0.0:
         at_head, at_tail = at_head / (at_head + at_apex), 0.0
         at_apex = 1.0 - at_head
-    corner = -1
-    if at_tail >= 1 - AT_VERTEX:
-        corner = h
-    elif at_head >= 1 - AT_VERTEX:
-        corner = next_of(h)
-    elif at_apex >= 1 - AT_VERTEX:
-        corner = previous_of(h)
-    if corner >= 0 and status == COMPLETE:
-        bx, by = corner_direction(tables, h, -dx, -dy, corner)
-        arriving = pass_corner(tables, corner, bx, by)
-        sense = tables.fan_sense[tables.fan_slot[corner]]
-        ended = end_at_vertex(tables, tables.tail[corner], arriving, side * sense, length, status)
-        return ended, 1.0, 0.0, 0.0
-    return (h, x, y, dx, dy, side, -1, length, status), at_tail, at_head, at_apex
+    return at_tail, at_head, at_apex
 
 
-@numba.njit(cache=True, error_model="numpy", parallel=True)
 def trace_rays(tables, face, barycentric, vertex, velocity, reflect):  # type: ignore[no-untyped-def]
     """Trace N rays in parallel.
 
@@ -347,21 +323,83 @@ def trace_rays(tables, face, barycentric, vertex, velocity, reflect):  # type: i
 
     Returns:
         end face `(N,)`, barycentric `(N, 3)`, vertex `(N,)`, transport `(N, 2, 2)`, length `(N,)`, status `(N,)`.
+        Rays of status `NOT_FINITE`, whose velocity is not, have no end: the rest of their row is undefined.
     """
+    # Allocated by NumPy, which asks for huge pages where compiled code does not: small ones cost a quarter of the time.
     count = len(face)
-    end_face = np.empty(count, dtype=np.int64)
-    end_barycentric = np.empty((count, 3))
-    end_vertex = np.empty(count, dtype=np.int64)
-    transport = np.empty((count, 2, 2))
-    length = np.empty(count)
-    status = np.empty(count, dtype=np.uint8)
-    nothing = np.empty((0, 5))
-    for ray in numba.prange(count):
+    ends = (
+        np.empty(count, dtype=np.int64),
+        np.empty((count, 3)),
+        np.empty(count, dtype=np.int64),
+        np.empty((count, 2, 2)),
+        np.empty(count),
+        np.empty(count, dtype=np.uint8),
+    )
+    _trace_runs(tables, face, barycentric, vertex, velocity, reflect, *ends)
+    return ends
+
+
+@numba.njit(cache=True, error_model="numpy", parallel=True)
+def _trace_runs(  # type: ignore[no-untyped-def]
+    tables,
+    face,
+    barycentric,
+    vertex,
+    velocity,
+    reflect,
+    end_face,
+    end_barycentric,
+    end_vertex,
+    transport,
+    length,
+    status,
+):
+    for run in numba.prange((len(face) + RUN - 1) // RUN):
+        first = np.int64(run) * RUN
+        _trace_run(
+            tables,
+            face,
+            barycentric,
+            vertex,
+            velocity,
+            reflect,
+            first,
+            min(first + RUN, len(face)),
+            end_face,
+            end_barycentric,
+            end_vertex,
+            transport,
+            length,
+            status,
+        )
+
+
+@leaf
+def _trace_run(  # type: ignore[no-untyped-def]
+    tables,
+    face,
+    barycentric,
+    vertex,
+    velocity,
+    reflect,
+    first,
+    last,
+    end_face,
+    end_barycentric,
+    end_vertex,
+    transport,
+    length,
+    status,
+):
+    """Trace successive rays."""
+    for ray in range(first, last):
         vx, vy = velocity[ray, 0], velocity[ray, 1]
-        speed = math.sqrt(vx * vx + vy * vy)
         at = vertex[ray]
+        if not abs(vx) + abs(vy) < math.inf:
+            status[ray] = NOT_FINITE
+            continue
         lost = at >= 0 and tables.fan_start[at] == tables.fan_start[at + 1]  # a vertex of no face
-        if speed == 0.0 or lost:
+        if lost or (vx == 0.0 and vy == 0.0):
             end_face[ray], end_vertex[ray] = face[ray], at
             for i in range(3):
                 end_barycentric[ray, i] = barycentric[ray, i]
@@ -371,41 +409,81 @@ def trace_rays(tables, face, barycentric, vertex, velocity, reflect):  # type: i
             status[ray] = AT_BOUNDARY if lost else COMPLETE
             continue
         b0, b1, b2 = barycentric[ray, 0], barycentric[ray, 1], barycentric[ray, 2]
-        ended = walk(tables, face[ray], b0, b1, b2, at, vx, vy, reflect, nothing)
-        if ended[6] >= 0:
-            at_tail, at_head, at_apex = 1.0, 0.0, 0.0
-        else:
-            ended, at_tail, at_head, at_apex = snap_to_vertex(
-                tables, ended[0], ended[1], ended[2], ended[3], ended[4], ended[5], ended[7], ended[8]
+        state, h, at, x, y, dx, dy, side, remaining = set_out(
+            tables, face[ray], b0, b1, b2, at, vx, vy, reflect
+        )
+        steps = 0
+        while state < COMPLETE and steps < MAX_STEPS:
+            state, h, at, x, y, dx, dy, side, remaining = step(
+                tables, state, h, at, x, y, dx, dy, side, remaining, reflect
             )
-        h, _, _, dx, dy, side, end_at, walked, state = ended
+            steps += 1
+        at_tail, at_head, at_apex = 1.0, 0.0, 0.0
+        if at < 0:
+            at_tail, at_head, at_apex = weights_in_face(tables.chart, h, x, y)
+            if state == COMPLETE and max(at_tail, at_head, at_apex) >= 1 - AT_VERTEX:
+                h, at, dx, dy, side = end_at_corner(tables, h, dx, dy, side, at_tail, at_head)
+                at_tail, at_head, at_apex = 1.0, 0.0, 0.0
         here = h // 3
-        end_face[ray], end_vertex[ray] = here, end_at
-        end_barycentric[ray, h % 3] = at_tail
-        end_barycentric[ray, next_of(h) % 3] = at_head
-        end_barycentric[ray, previous_of(h) % 3] = at_apex
-        length[ray], status[ray] = walked, state
-        if end_at >= 0:
-            ux, uy = dx, dy
-        else:
+        corner = h - 3 * here
+        end_face[ray], end_vertex[ray] = here, at
+        end_barycentric[ray, corner] = at_tail
+        end_barycentric[ray, (corner + 1) % 3] = at_head
+        end_barycentric[ray, (corner + 2) % 3] = at_apex
+        speed = math.sqrt(vx * vx + vy * vy)
+        length[ray] = speed - remaining
+        status[ray] = TOO_LONG if state < COMPLETE else state
+        ux, uy = dx, dy
+        if at < 0:
             c, s = tables.direction[h, 0], tables.direction[h, 1]
             sign = tables.face_sign[here]
             ux, uy = c * dx - sign * s * dy, s * dx + sign * c * dy
             side *= sign
-        if end_at >= 0 and walked == 0.0:  # did not leave its vertex
-            ux, uy, side = vx / speed, vy / speed, 1.0
         # T = R(u) diag(1, side) R(v)ᵀ: the direction of travel goes to the direction of travel.
         wx, wy = vx / speed, vy / speed
         transport[ray, 0, 0] = ux * wx + side * uy * wy
         transport[ray, 0, 1] = ux * wy - side * uy * wx
         transport[ray, 1, 0] = uy * wx - side * ux * wy
         transport[ray, 1, 1] = uy * wy + side * ux * wx
-    return end_face, end_barycentric, end_vertex, transport, length, status
 
 
-@numba.njit(cache=True, error_model="numpy")
+@leaf
+def end_at_corner(tables, h, dx, dy, side, at_tail, at_head):  # type: ignore[no-untyped-def]
+    """Where a ray ended that ended at a corner of its face: at that vertex. Half-edge, vertex, direction, side."""
+    corner = h if at_tail >= 1 - AT_VERTEX else next_of(h) if at_head >= 1 - AT_VERTEX else previous_of(h)
+    bx, by = corner_direction(tables.chart, h, -dx, -dy, corner)
+    arriving = pass_corner(tables, corner, bx, by)
+    side *= tables.fan_sense[tables.fan_slot[corner]]
+    _, h, at, _, _, dx, dy, side, _ = end_at_vertex(
+        tables, tables.tail[corner], arriving, side, 0.0, COMPLETE
+    )
+    return h, at, dx, dy, side
+
+
+@leaf
 def crossings_of(tables, face, barycentric, vertex, vx, vy, record):  # type: ignore[no-untyped-def]
-    """Write to `record` `(M, 5)` what one ray crosses (see `walk`); rows that it does not need become NaN."""
+    """Write what one ray crosses to `record` `(M, 5)`, as far as its rows reach; the others become NaN.
+
+    (0, half-edge left through, 0, 0, orientation of its face's chart) and
+    (1, vertex run through, true angle of the way back, true angle of the way on, orientation of its frame).
+    """
     record[:] = np.nan
-    if vx != 0.0 or vy != 0.0:
-        walk(tables, face, barycentric[0], barycentric[1], barycentric[2], vertex, vx, vy, False, record)
+    if vx == 0.0 and vy == 0.0:
+        return
+    row = 0
+    state, h, at, x, y, dx, dy, side, remaining = set_out(
+        tables, face, barycentric[0], barycentric[1], barycentric[2], vertex, vx, vy, False
+    )
+    while state < COMPLETE and row < len(record):
+        before, edge, place, arriving, orientation = state, h, at, x, side
+        state, h, at, x, y, dx, dy, side, remaining = step(
+            tables, state, h, at, x, y, dx, dy, side, remaining, False
+        )
+        if before == CROSSES and state != ARRIVES and tables.twin[edge] >= 0:
+            record[row, 0], record[row, 1] = 0.0, edge
+            record[row, 2], record[row, 3], record[row, 4] = 0.0, 0.0, orientation
+            row += 1
+        elif before == ARRIVES and state == LEAVES:
+            record[row, 0], record[row, 1] = 1.0, place
+            record[row, 2], record[row, 3], record[row, 4] = arriving, x, orientation
+            row += 1
