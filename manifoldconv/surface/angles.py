@@ -1,7 +1,7 @@
 """Angle from direction and back, without a call: for the inner loops of tracing.
 
 A call to the mathematical library saves and restores all that an inner loop keeps in registers, which costs more than
-the function itself. Both functions are right to 4e-16.
+the function itself. The first is right to 4.5e-16, the second to 8e-16.
 """
 
 from __future__ import annotations
