@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a test compares the two
+    from manifoldconv import datasets as datasets
     from manifoldconv import differential as differential
     from manifoldconv import frame_fields as frame_fields
     from manifoldconv import kernels as kernels
@@ -58,7 +59,7 @@ if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a 
 
 __version__ = "0.1.0"
 
-_MODULES = ("differential", "frame_fields", "kernels", "ops", "testing")
+_MODULES = ("datasets", "differential", "frame_fields", "kernels", "ops", "testing")
 _HOMES = {
     "convolve": "correlate",
     "correlate": "correlate",
