@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -60,12 +61,7 @@ class RadialBasis:
         s = radius / (2 * count) if width is None else _positive("width", width)
         centres = radius / count * torch.arange(count, dtype=torch.float64)
 
-        def functions(r: Tensor) -> Tensor:
-            c = centres.to(r.device)
-            rings = torch.exp(-((r[..., None] - c) ** 2) / (2 * s**2))
-            rings = rings + torch.exp(-((r[..., None] + c) ** 2) / (2 * s**2))
-            return torch.cat([rings[..., :1] / 2, rings[..., 1:]], -1)
-
+        functions = partial(_gaussian_rings, centres=centres, s=s)
         extent = float(centres[-1]) + 5.3 * s
         return cls(count, radius, functions, s, extent, f"gaussian_rings({radius:.4g}, {count})")
 
@@ -77,14 +73,7 @@ class RadialBasis:
         """
         radius, count = _positive("radius", radius), _count(count)
 
-        def functions(r: Tensor) -> Tensor:
-            squared = (r / radius) ** 2
-            x = 2 * squared - 1
-            legendre = [torch.ones_like(x), x]
-            for j in range(1, count):
-                legendre.append(((2 * j + 1) * x * legendre[j] - j * legendre[j - 1]) / (j + 1))
-            return torch.clamp(1 - squared, min=0.0)[..., None] ** 3 * torch.stack(legendre[:count], -1)
-
+        functions = partial(_bumps, radius=radius, count=count)
         return cls(count, radius, functions, radius / (2 * count), radius, f"bumps({radius:.4g}, {count})")
 
     @classmethod
@@ -99,9 +88,7 @@ class RadialBasis:
             radius / (2 * len(functions)) if inner_radius is None else _positive("inner_radius", inner_radius)
         )
 
-        def together(r: Tensor) -> Tensor:
-            return torch.stack([function(r) for function in functions], -1)
-
+        together = partial(_side_by_side, functions=tuple(functions))
         return cls(len(functions), radius, together, inner, None, f"{len(functions)} functions")
 
     def __call__(self, r: Tensor, order: int = 0) -> Tensor:
@@ -113,6 +100,29 @@ class RadialBasis:
 
     def __repr__(self) -> str:
         return f"RadialBasis.{self.name}"
+
+
+# Functions of the module rather than of the methods above, so that a basis can be pickled.
+
+
+def _gaussian_rings(r: Tensor, centres: Tensor, s: float) -> Tensor:
+    c = centres.to(r.device)
+    rings = torch.exp(-((r[..., None] - c) ** 2) / (2 * s**2))
+    rings = rings + torch.exp(-((r[..., None] + c) ** 2) / (2 * s**2))
+    return torch.cat([rings[..., :1] / 2, rings[..., 1:]], -1)
+
+
+def _bumps(r: Tensor, radius: float, count: int) -> Tensor:
+    squared = (r / radius) ** 2
+    x = 2 * squared - 1
+    legendre = [torch.ones_like(x), x]
+    for j in range(1, count):
+        legendre.append(((2 * j + 1) * x * legendre[j] - j * legendre[j - 1]) / (j + 1))
+    return torch.clamp(1 - squared, min=0.0)[..., None] ** 3 * torch.stack(legendre[:count], -1)
+
+
+def _side_by_side(r: Tensor, functions: tuple[Callable[[Tensor], Tensor], ...]) -> Tensor:
+    return torch.stack([function(r) for function in functions], -1)
 
 
 def _positive(name: str, value: float) -> float:

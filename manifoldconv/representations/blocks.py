@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -28,6 +28,7 @@ class Block:
         function: g `(..., d, d)` to ρ(g) `(..., size, size)`.
         key: what else the matrices depend on: for "regular" the elements in their order, which equal groups may
             list differently.
+        origin: the name and the group that `block` made it from. That is what is pickled: functions can't be.
     """
 
     name: str
@@ -35,6 +36,12 @@ class Block:
     frequency: int
     function: Callable[[Tensor], Tensor]
     key: bytes = b""
+    origin: tuple[str, StructureGroup] | None = None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        if self.origin is None:
+            raise TypeError(f"the block {self.name!r} was not made by name, and can't be copied or pickled")
+        return _made_again, (*self.origin, self.name)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Block) and (self.name, self.size, self.key) == (
@@ -50,7 +57,7 @@ class Block:
 def block(name: str, group: StructureGroup) -> Block:
     """The block of that name for a group. Raises `ValueError` for names that the group does not have."""
     if name == "regular":
-        return _regular(group)
+        return replace(_regular(group), origin=(name, group))
     if name == "sign" and not group.reverses_orientation:
         name = "0"
     makers = {2: _planar, 3: _spatial}
@@ -59,7 +66,12 @@ def block(name: str, group: StructureGroup) -> Block:
         raise ValueError(
             f"{group.name} in dimension {group.dimension} has no field type {name!r}; {_known(group)}"
         )
-    return found
+    return replace(found, origin=(name, group))
+
+
+def _made_again(made_as: str, group: StructureGroup, name: str) -> Block:
+    """A block from its pickled form; `name` differs from the first one for what was restricted to a subgroup."""
+    return replace(block(made_as, group), name=name)
 
 
 def _planar(name: str, group: StructureGroup) -> Block | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -207,7 +207,7 @@ class Representation:
         """The block of a subgroup, and how many copies of it, with the same matrices."""
         if old.name.startswith("regular"):
             name = old.name if " of " in old.name else f"regular of {self.group.name}"
-            return Block(name, old.size, old.frequency, old.function, old.key), 1
+            return replace(old, name=name), 1
         candidates = [old.name]
         if old.size == 1:
             names = {2: irreducible_names(subgroup, 1) if subgroup.dimension == 2 else [], 3: ["0e", "0o"]}
