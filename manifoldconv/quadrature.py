@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -76,7 +77,7 @@ class TangentRule:
         return cls(nodes, weights, radius, "polar", (n_radial, n_angular))
 
     @classmethod
-    def grid(cls, shape: tuple[int, ...], spacing: float) -> TangentRule:
+    def grid(cls, shape: Sequence[int], spacing: float) -> TangentRule:
         """A centred grid of midpoints in R^d, d = len(shape), each with the weight spacing^d.
 
         `shape` is in C order, as of an image: in the plane `(k_y, k_x)`; node row * k_x + column is
@@ -91,6 +92,8 @@ class TangentRule:
         [-0.5, 0.0, 0.5]
         """
         spacing = _positive("spacing", spacing)
+        if not isinstance(shape, Sequence) or isinstance(shape, str):
+            raise ValueError(f"shape must be a sequence of sizes, such as (3, 3); got {shape!r}")
         shape = tuple(_count(f"shape[{axis}]", size) for axis, size in enumerate(shape))
         if not shape:
             raise ValueError("shape must have at least one axis; got ()")
@@ -160,7 +163,10 @@ class TangentRule:
 
 
 def _positive(name: str, value: float) -> float:
-    number = float(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
     if not 0 < number < math.inf:
         raise ValueError(f"{name} must be positive and finite; got {value!r}")
     return number

@@ -159,3 +159,15 @@ def test_bad_input_is_refused() -> None:
         TangentRule.polar(1.0, 3, 8).integrate(torch.zeros(8))
     with pytest.raises(ValueError, match="factor"):
         TangentRule.polar(1.0, 3, 8).scaled(0)
+
+
+@pytest.mark.parametrize("radius", [None, "wide", [1.0, 2.0], math.nan, -1.0])
+def test_a_radius_that_is_no_length_is_refused(radius: object) -> None:
+    with pytest.raises(ValueError, match="radius must be positive and finite; got"):
+        TangentRule.polar(radius, 3, 8)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("shape", [3, None, "33", 2.5])
+def test_a_shape_that_is_no_sequence_is_refused(shape: object) -> None:
+    with pytest.raises(ValueError, match="shape must be a sequence of sizes"):
+        TangentRule.grid(shape, 1.0)  # type: ignore[arg-type]

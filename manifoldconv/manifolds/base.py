@@ -158,6 +158,7 @@ class Manifold(ABC):
                 a sequence of points.
         """
         path = self.as_path(path)
+        self.check_path(path)
         steps = self.transport_between(path[:-1], path[1:])
         if not bool(torch.isfinite(steps).all()):
             bad = int(torch.nonzero(~torch.isfinite(steps))[0, 0])
@@ -186,6 +187,13 @@ class Manifold(ABC):
     def enclosed_curvature(self, loop: Any) -> float | None:
         """∫ K dA over the region on the left of a closed loop, where it bounds an orientable one; None otherwise."""
         return None
+
+    def check_path(self, path: Any) -> None:
+        """Raise `GeometryError` where successive points have several shortest geodesics that carry differently.
+
+        For manifolds on which that is known to happen; here nothing is refused.
+        """
+        return
 
     def as_path(self, path: Any) -> Any:
         """A path as points with one batch axis; a sequence of single points is stacked."""

@@ -7,6 +7,9 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from manifoldconv.errors import GeometryError
 
 
@@ -37,6 +40,21 @@ def whole_numbers(name: str, value: Any, count: int, smallest: int) -> tuple[int
     if not len(sizes) == len(numbers) == count:
         raise GeometryError(f"{name} must be {count} whole numbers of at least {smallest}; got {value!r}")
     return sizes
+
+
+def common_batch(**shapes: Sequence[int]) -> torch.Size:
+    """The batch axes that several arguments, given by name, have together; `ValueError` where they don't broadcast."""
+    try:
+        return torch.broadcast_shapes(*shapes.values())
+    except RuntimeError:
+        came = " and ".join(f"{name} {tuple(shape)}" for name, shape in shapes.items())
+        raise ValueError(f"{' and '.join(shapes)} must have batch axes that broadcast; got {came}") from None
+
+
+def broadcast(**values: Tensor) -> tuple[Tensor, ...]:
+    """Arguments of the same last axis `(..., d)`, given by name, with common batch axes; `ValueError` as above."""
+    batch = common_batch(**{name: value.shape[:-1] for name, value in values.items()})
+    return tuple(value.expand(*batch, value.shape[-1]) for value in values.values())
 
 
 def _as_integer(value: Any) -> int | None:

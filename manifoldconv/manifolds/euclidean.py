@@ -12,7 +12,7 @@ from torch import Tensor
 from manifoldconv.errors import float64
 from manifoldconv.groups import StructureGroup
 from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold, check_boundary
-from manifoldconv.manifolds.checks import positive, whole, whole_numbers
+from manifoldconv.manifolds.checks import broadcast, positive, whole, whole_numbers
 from manifoldconv.manifolds.grid import GridAxis, GridSites
 
 
@@ -47,15 +47,15 @@ class Euclidean(Manifold):
     def geodesic(self, x: Tensor, v: Tensor, *, boundary: Boundary = "stop") -> Geodesic:
         """The straight line x + t v; `boundary` has nothing to act on."""
         check_boundary(boundary)
-        x, v = float64("x", x, (self.n,)), float64("v", v, (self.n,))
+        x, v = broadcast(x=float64("x", x, (self.n,)), v=float64("v", v, (self.n,)))
         end = x + v
-        v = v.expand(end.shape)
         complete = torch.ones(end.shape[:-1], dtype=torch.bool)
         return Geodesic(end, self.frame(end.detach()), torch.linalg.vector_norm(v, dim=-1), complete)
 
     def log(self, x: Tensor, y: Tensor) -> Tensor:
         """y - x."""
-        return float64("y", y, (self.n,)) - float64("x", x, (self.n,))
+        x, y = broadcast(x=float64("x", x, (self.n,)), y=float64("y", y, (self.n,)))
+        return y - x
 
     def distance_between_points(self, x: Tensor, y: Tensor) -> Tensor:
         """|y - x|: `(...,)`."""

@@ -17,11 +17,13 @@ from torch import Tensor
 from manifoldconv.errors import GeometryError, float64
 from manifoldconv.groups import StructureGroup
 from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold, check_boundary
-from manifoldconv.manifolds.checks import positive, whole_numbers
+from manifoldconv.manifolds.checks import broadcast, positive, whole_numbers
 from manifoldconv.manifolds.grid import Border, GridAxis, GridSites
 
 # A line that ends this close to the boundary, in parts of the half width, ends on it: it has not crossed it.
 _ON_BOUNDARY = 1e-12
+# Lines whose lengths differ by less than this part of the period are equally short.
+_SAME_LENGTH = 1e-12
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class FlatQuotient(Manifold):
         multiplies the transport by diag(1, -1).
         """
         check_boundary(boundary)
-        x, v = torch.broadcast_tensors(self._points("x", x), float64("v", v, (2,)))
+        x, v = broadcast(x=self._points("x", x), v=float64("v", v, (2,)))
         walked = torch.ones_like(v[..., 0])
         complete = torch.ones_like(walked, dtype=torch.bool)
         end, sign = x + v, torch.ones_like(walked)
@@ -108,7 +110,7 @@ class FlatQuotient(Manifold):
 
     def exp_jacobian(self, x: Tensor, v: Tensor) -> Tensor:
         """1: `(...,)`. Transport over a glide mirrors the frame at the end, and the determinant with it."""
-        x, v = torch.broadcast_tensors(self._points("x", x), float64("v", v, (2,)))
+        x, v = broadcast(x=self._points("x", x), v=float64("v", v, (2,)))
         return torch.ones_like(v[..., 0])
 
     def holonomy_group(self, *, doubled: bool = False) -> StructureGroup:
@@ -118,8 +120,14 @@ class FlatQuotient(Manifold):
         return StructureGroup.trivial(2)
 
     def enclosed_curvature(self, loop: Any) -> float | None:
-        """0 for a contractible loop, which closes when it is developed in the plane; None for any other."""
+        """0 for a contractible loop, which closes when it is developed in the plane; None for any other.
+
+        None as well where two shortest lines join successive points, so that it is open which way round is meant.
+        """
         loop = self.as_path(loop)
+        length = torch.linalg.vector_norm(self._images(loop[:-1], loop[1:])[0], dim=-1)
+        if bool(((length <= length.amin(dim=0) + _SAME_LENGTH * self.length).sum(dim=0) > 1).any()):
+            return None
         steps = self.log(loop[:-1], loop[1:])
         transport = self.transport_between(loop[:-1], loop[1:])
         carried, developed = torch.eye(2, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
@@ -128,6 +136,23 @@ class FlatQuotient(Manifold):
             carried = matrix @ carried
         closes = float(torch.linalg.vector_norm(developed)) < 1e-6 * min(self.length, self.height)
         return 0.0 if closes else None
+
+    def check_path(self, path: Tensor) -> None:
+        """Raise `GeometryError` for successive points that two shortest lines join, one of them over the glide.
+
+        So where they lie half a period apart: which way round is meant decides whether the transport reflects.
+        """
+        lines, signs = self._images(path[:-1], path[1:])
+        length = torch.linalg.vector_norm(lines, dim=-1)
+        shortest = length.amin(dim=0) + _SAME_LENGTH * self.length
+        tied = torch.where(length <= shortest, signs, 0.0)
+        doubtful = (tied.amax(dim=0) > 0) & (tied.amin(dim=0) < 0)
+        if bool(doubtful.any()):
+            place = int(torch.nonzero(doubtful)[0, 0])
+            raise GeometryError(
+                f"points {place} and {place + 1} of the path are joined by two shortest lines, one of which "
+                "reflects; add a point between"
+            )
 
     def sites(self, shape: Sequence[int]) -> GridSites:
         """A grid of cells over the whole fundamental domain.
@@ -206,11 +231,18 @@ class FlatQuotient(Manifold):
         return torch.stack([x, y], dim=-1), sign
 
     def _nearest_image(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """The shortest line from x to an image of y, and the sign of the element from x's frame to y's.
+        """The shortest line from x to an image of y, and the sign of the element from x's frame to y's."""
+        lines, signs = self._images(x, y)
+        nearest = lines.detach().square().sum(-1).argmin(dim=0, keepdim=True)
+        line = torch.take_along_dim(lines, nearest[..., None], dim=0)[0]
+        return line, torch.take_along_dim(signs, nearest, dim=0)[0]
+
+    def _images(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """The lines `(3, ..., 2)` from x to images of y without a turn and with one either way, and their signs.
 
         In the fundamental domain |Δx| < length, so one turn to either side is enough; y is rounded.
         """
-        x, y = torch.broadcast_tensors(self._points("x", x), self._points("y", y))
+        x, y = broadcast(x=self._points("x", x), y=self._points("y", y))
         (start, sign_start), (target, sign_target) = self._fold(x), self._fold(y)
         lines, signs = [], []
         for turns in (0, 1, -1):
@@ -221,10 +253,7 @@ class FlatQuotient(Manifold):
             along = target[..., 0] + turns * self.length - start[..., 0]
             lines.append(torch.stack([along, across * sign_start], dim=-1))
             signs.append(sign * sign_start * sign_target)
-        stacked = torch.stack(lines)
-        nearest = stacked.detach().square().sum(-1).argmin(dim=0, keepdim=True)
-        line = torch.take_along_dim(stacked, nearest[..., None], dim=0)[0]
-        return line, torch.take_along_dim(torch.stack(signs), nearest, dim=0)[0]
+        return torch.stack(lines), torch.stack(signs)
 
 
 class Cylinder(FlatQuotient):

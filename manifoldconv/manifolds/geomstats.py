@@ -11,8 +11,8 @@ from torch import Tensor
 
 from manifoldconv.errors import GeometryError, float64
 from manifoldconv.groups import StructureGroup
-from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold
-from manifoldconv.manifolds.checks import whole
+from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold, check_boundary
+from manifoldconv.manifolds.checks import common_batch, whole
 from manifoldconv.manifolds.geomstats_bridge import call, contained, import_geomstats
 from manifoldconv.manifolds.holonomy_estimate import HolonomyEstimate, estimate_holonomy
 from manifoldconv.manifolds.neighbour_sites import NeighbourSites
@@ -98,8 +98,9 @@ class GeomstatsManifold(Manifold):
 
     def geodesic(self, x: Tensor, v: Tensor, *, boundary: Boundary = "stop") -> Geodesic:
         """geomstats' exp and transport; `boundary` has nothing to act on."""
+        check_boundary(boundary)
         x, v = self._points("x", x), float64("v", v, (self.dim,))
-        batch = torch.broadcast_shapes(self._batch(x), v.shape[:-1])
+        batch = common_batch(x=self._batch(x), v=v.shape[:-1])
         start = x.expand(*batch, *self.shape).reshape(-1, *self.shape)
         v = v.expand(*batch, self.dim)
         if not len(start):
@@ -118,7 +119,7 @@ class GeomstatsManifold(Manifold):
     def log(self, x: Tensor, y: Tensor) -> Tensor:
         """geomstats' log, in the frame at x: `(..., d)`."""
         x, y = self._points("x", x), self._points("y", y)
-        batch = torch.broadcast_shapes(self._batch(x), self._batch(y))
+        batch = common_batch(x=self._batch(x), y=self._batch(y))
         start, target = (p.expand(*batch, *self.shape).reshape(-1, *self.shape) for p in (x, y))
         if not len(start):
             return torch.zeros(*batch, self.dim, dtype=torch.float64)
@@ -131,7 +132,7 @@ class GeomstatsManifold(Manifold):
     def reframe(self, x: Tensor, y: Tensor) -> Tensor:
         """`(..., d, d)`: the frame at x in that at y, two writings of one point."""
         x, y = self._points("x", x), self._points("y", y)
-        batch = torch.broadcast_shapes(self._batch(x), self._batch(y))
+        batch = common_batch(x=self._batch(x), y=self._batch(y))
         one, other = (p.expand(*batch, *self.shape).reshape(-1, *self.shape) for p in (x, y))
         return self._coordinates(other, self.frame(other), self.frame(one)).reshape(
             *batch, self.dim, self.dim

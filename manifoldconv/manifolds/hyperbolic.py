@@ -11,7 +11,8 @@ from torch import Tensor
 
 from manifoldconv.errors import GeometryError, float64
 from manifoldconv.groups import StructureGroup
-from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold
+from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold, check_boundary
+from manifoldconv.manifolds.checks import broadcast
 from manifoldconv.manifolds.hyperbolic_sites import HyperbolicSites, disc_of_rings
 from manifoldconv.orthogonal import rotation_matrix
 
@@ -85,8 +86,8 @@ class HyperbolicPlane(Manifold):
 
     def geodesic(self, x: Tensor, v: Tensor, *, boundary: Boundary = "stop") -> Geodesic:
         """The hyperbola from x with velocity v `(..., 2)`; `boundary` has nothing to act on."""
-        a, v = self._spatial("x", x), float64("v", v, (2,))
-        a, v = torch.broadcast_tensors(a, v)
+        check_boundary(boundary)
+        a, v = broadcast(x=self._spatial("x", x), v=float64("v", v, (2,)))
         length = torch.linalg.vector_norm(v, dim=-1)
         if bool((length.detach() > 2 * _FARTHEST).any()):
             raise GeometryError(
@@ -98,13 +99,13 @@ class HyperbolicPlane(Manifold):
 
     def log(self, x: Tensor, y: Tensor) -> Tensor:
         """The only v `(..., 2)` with exp(x, v) = y: v = d / sinh(d) · Fᵀ J y, J = diag(-1, 1, 1)."""
-        a, b = torch.broadcast_tensors(self._spatial("x", x), self._spatial("y", y))
+        a, b = broadcast(x=self._spatial("x", x), y=self._spatial("y", y))
         sine = _sine_log(a, b)
         return _angle_over_sinh(sine.square().sum(-1, keepdim=True)) * sine
 
     def transport_between(self, x: Tensor, y: Tensor) -> Tensor:
         """`(..., 2, 2)`: the rotation by minus the area of the triangle (origin, x, y)."""
-        a, b = torch.broadcast_tensors(self._spatial("x", x), self._spatial("y", y))
+        a, b = broadcast(x=self._spatial("x", x), y=self._spatial("y", y))
         return _transport(a, b)
 
     def reframe(self, x: Tensor, y: Tensor) -> Tensor:
@@ -117,9 +118,8 @@ class HyperbolicPlane(Manifold):
 
     def exp_jacobian(self, x: Tensor, v: Tensor) -> Tensor:
         """sinh(r) / r, r = |v|: `(...,)`."""
-        a, v = self._spatial("x", x), float64("v", v, (2,))
-        density = _sinhc_root(v.square().sum(-1))
-        return density.expand(torch.broadcast_shapes(a.shape[:-1], density.shape))
+        _, v = broadcast(x=self._spatial("x", x), v=float64("v", v, (2,)))
+        return _sinhc_root(v.square().sum(-1))
 
     def holonomy_group(self, *, doubled: bool = False) -> StructureGroup:
         """SO(2). There is no boundary to double along."""

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from manifoldconv.errors import GeometryError, float64
 from manifoldconv.groups import StructureGroup
-from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold
-from manifoldconv.manifolds.checks import whole_numbers
+from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold, check_boundary
+from manifoldconv.manifolds.checks import broadcast, common_batch, whole_numbers
 from manifoldconv.manifolds.parametrised_flow import Flow, OdeSolver
 from manifoldconv.manifolds.parametrised_metric import (
     Field,
@@ -138,12 +138,13 @@ class ParametrisedSurface(Manifold):
 
     def reframe(self, x: Tensor, y: Tensor) -> Tensor:
         """The identity: the frame is that of the coordinates, and periodic with them."""
-        batch = torch.broadcast_shapes(torch.as_tensor(x).shape[:-1], torch.as_tensor(y).shape[:-1])
+        batch = common_batch(x=torch.as_tensor(x).shape[:-1], y=torch.as_tensor(y).shape[:-1])
         return torch.eye(2, dtype=torch.float64).expand(*batch, 2, 2)
 
     def geodesic(self, x: Tensor, v: Tensor, *, boundary: Boundary = "stop") -> Geodesic:
         """Solve for the geodesic from x with velocity v `(..., 2)`; at a boundary it stops or is reflected."""
-        x, v = torch.broadcast_tensors(self._points("x", x), float64("v", v, (2,)))
+        check_boundary(boundary)
+        x, v = broadcast(x=self._points("x", x), v=float64("v", v, (2,)))
         batch = v.shape[:-1]
         u, transport, walked = trace(self._flow, x.reshape(-1, 2), v.reshape(-1, 2), boundary == "reflect")
         walked = walked.reshape(batch)
@@ -162,7 +163,7 @@ class ParametrisedSurface(Manifold):
         round each periodic coordinate, from that the other way round. It converges where |K| r² is below
         about 1 over the segment whatever the coordinates, and mostly up to the first conjugate point.
         """
-        x, y = torch.broadcast_tensors(self._points("x", x), self._points("y", y))
+        x, y = broadcast(x=self._points("x", x), y=self._points("y", y))
         start, target = x.reshape(-1, 2), y.reshape(-1, 2)
         found = torch.full_like(start, math.nan)
         for goal in self._images(start, target):
@@ -185,14 +186,14 @@ class ParametrisedSurface(Manifold):
 
     def distance_between_points(self, x: Tensor, y: Tensor) -> Tensor:
         """The length of the straight line of coordinates in the metric at x: `(...,)`."""
-        x, y = torch.broadcast_tensors(self._points("x", x), self._points("y", y))
+        x, y = broadcast(x=self._points("x", x), y=self._points("y", y))
         step = self._nearest(y - x)
         square = (step[..., None, :] @ self.metric_at(x) @ step[..., None])[..., 0, 0]
         return square.clamp(min=0).sqrt()
 
     def exp_jacobian(self, x: Tensor, v: Tensor) -> Tensor:
         """j(1) of Jacobi's equation j'' = -|v|² K j, j(0) = 0, j'(0) = 1, along the geodesic: `(...,)`."""
-        x, v = torch.broadcast_tensors(self._points("x", x), float64("v", v, (2,)))
+        x, v = broadcast(x=self._points("x", x), v=float64("v", v, (2,)))
         stretch = self._flow.advance_with_stretch(x.reshape(-1, 2), v.reshape(-1, 2))[2]
         return stretch.reshape(v.shape[:-1])
 

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from manifoldconv.errors import GeometryError, float64
 from manifoldconv.groups import StructureGroup
-from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold
+from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold, check_boundary
+from manifoldconv.manifolds.checks import common_batch
 from manifoldconv.sampling import Sites, Stencil
 
 
@@ -59,7 +60,9 @@ class ProductManifold(Manifold):
 
     def geodesic(self, x: Tensor, v: Tensor, *, boundary: Boundary = "stop") -> Geodesic:
         """The pair of geodesics, both up to where the first of them stops."""
-        v = float64("v", v, (self.dim,))
+        check_boundary(boundary)
+        x, v = float64("x", x, (self.point_size,)), float64("v", v, (self.dim,))
+        common_batch(x=x.shape[:-1], v=v.shape[:-1])
         one, other = self._geodesics(x, v, boundary)
         length = torch.linalg.vector_norm(v, dim=-1)
         complete = one.complete & other.complete
@@ -76,6 +79,7 @@ class ProductManifold(Manifold):
     def log(self, x: Tensor, y: Tensor) -> Tensor:
         """Both logarithms, one after the other."""
         (x_one, x_other), (y_one, y_other) = self.split(x), self.split(y)
+        common_batch(x=x_one.shape[:-1], y=y_one.shape[:-1])
         parts = _same_batch(self.first.log(x_one, y_one), self.second.log(x_other, y_other))
         return torch.cat(parts, dim=-1)
 
@@ -103,6 +107,12 @@ class ProductManifold(Manifold):
             self.first.distance_between_points(x_one, y_one),
             self.second.distance_between_points(x_other, y_other),
         )
+
+    def check_path(self, path: Tensor) -> None:
+        """Raise `GeometryError` where the path of either factor names no geodesic."""
+        one, other = self.split(path)
+        self.first.check_path(one)
+        self.second.check_path(other)
 
     def exp_jacobian(self, x: Tensor, v: Tensor) -> Tensor:
         """The product of the factors' Jacobians: `(...,)`."""

@@ -12,13 +12,15 @@ from torch import Tensor
 from manifoldconv.errors import GeometryError, float64
 from manifoldconv.groups import StructureGroup
 from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold, check_boundary
-from manifoldconv.manifolds.checks import positive, whole
+from manifoldconv.manifolds.checks import common_batch, positive, whole
 from manifoldconv.manifolds.sphere_sites import EquiangularSites, IcosphereSites
 from manifoldconv.sampling import Sites
 
 # Points whose distance from being antipodal is below this, in radians, are antipodal: rounding alone moves
 # a point by some 1e-16, and the direction between them is then noise.
 _ANTIPODAL = 1e-14
+# Points of a path nearer to antipodal than this, in radians, name no half circle.
+_SAME_HALF_CIRCLE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class Sphere(Manifold):
 
     Raises:
         GeometryError: where n or radius is not as said; in the methods, where a point is off the sphere by
-            more than 1e-5 of the radius (nearer ones are moved onto it).
+            more than 1e-5 of the radius (nearer ones are moved onto it); in `transport` and `holonomy`, where
+            successive points of the path are antipodal.
 
     >>> import math, torch
     >>> sphere = Sphere()
@@ -71,6 +74,7 @@ class Sphere(Manifold):
         """The great circle from x with velocity v `(..., n)`; `boundary` has nothing to act on."""
         check_boundary(boundary)
         start, velocity = self._unit("x", x), float64("v", v, (self.n,)) / self.radius
+        common_batch(x=start.shape[:-1], v=velocity.shape[:-1])
         frame = self.frame(x)
         ambient = (frame @ velocity[..., None])[..., 0]
         square = ambient.square().sum(-1, keepdim=True)
@@ -88,6 +92,7 @@ class Sphere(Manifold):
         For y = -x, where every direction is shortest, v = (π radius, 0, ..., 0).
         """
         start, target = self._unit("x", x), self._unit("y", y)
+        common_batch(x=start.shape[:-1], y=target.shape[:-1])
         sine = (self.frame(x).mT @ (target - start)[..., None])[..., 0]  # Fᵀ x = 0; the difference is exact
         cosine = (start * target).sum(-1, keepdim=True)
         square = sine.square().sum(-1, keepdim=True)
@@ -103,6 +108,7 @@ class Sphere(Manifold):
         keeps its accuracy up to the antipode.
         """
         frame_x, frame_y = self.frame(x), self.frame(y)
+        common_batch(x=frame_x.shape[:-2], y=frame_y.shape[:-2])
         middle = self._unit("x", x) + self._unit("y", y)
         square = middle.square().sum(-1, keepdim=True)
         antipodal = square < _ANTIPODAL**2
@@ -116,6 +122,22 @@ class Sphere(Manifold):
         """The length of the chord, |y - x|: `(...,)`."""
         return self.radius * torch.linalg.vector_norm(self._unit("y", y) - self._unit("x", x), dim=-1)
 
+    def check_path(self, path: Tensor) -> None:
+        """Raise `GeometryError` for successive points that are antipodal: every half circle joins them.
+
+        Nearer to that than 1e-9 rad, rounding of the points alone would turn the half circle by 1e-7 and more.
+        """
+        if self.n == 1:
+            return  # transport along either half circle is the same
+        points = self._unit("path", path)
+        gap = torch.linalg.vector_norm(points[:-1] + points[1:], dim=-1)
+        if bool((gap < _SAME_HALF_CIRCLE).any()):
+            place = int(torch.nonzero(gap < _SAME_HALF_CIRCLE)[0, 0])
+            raise GeometryError(
+                f"points {place} and {place + 1} of the path are antipodal: every half circle joins them, and the "
+                "transport depends on which; add a point between"
+            )
+
     def exp_jacobian(self, x: Tensor, v: Tensor) -> Tensor:
         """(sin(r) / r)^(n - 1) with r = |v| / radius: `(...,)`.
 
@@ -125,9 +147,10 @@ class Sphere(Manifold):
         1.0
         """
         start, velocity = self._unit("x", x), float64("v", v, (self.n,)) / self.radius
+        batch = common_batch(x=start.shape[:-1], v=velocity.shape[:-1])
         square = velocity.square().sum(-1)
         density = _sinc_root(square) ** (self.n - 1)
-        return density.expand(torch.broadcast_shapes(start.shape[:-1], square.shape))
+        return density.expand(batch)
 
     def holonomy_group(self, *, doubled: bool = False) -> StructureGroup:
         """SO(n); the trivial group on the circle. There is no boundary to double along."""
@@ -145,7 +168,7 @@ class Sphere(Manifold):
         corners = self._unit("loop", self.as_path(loop)) * self.radius
         if len(corners) == 1:
             return 0.0
-        # Halving the edges settles which great circle joins antipodal corners, and keeps triangles small.
+        # Short edges keep the triangles small.
         steps = self.log(corners[:-1], corners[1:])
         parts = torch.linspace(0, 1, 9, dtype=torch.float64)[:-1, None, None]
         path = self.exp(corners[:-1], parts * steps).transpose(0, 1).reshape(-1, 3) / self.radius

@@ -20,13 +20,26 @@ def whole_indices(name: str, value: Any) -> Tensor:
     return given.to(torch.int64)
 
 
+def _as_float64(value: Any) -> Tensor:
+    """Barycentric coordinates in float64; those of a lower precision freed from its rounding."""
+    tensor = torch.as_tensor(value, dtype=torch.float64)
+    came = torch.as_tensor(value).dtype if hasattr(value, "dtype") else torch.float64
+    if not came.is_floating_point or came == torch.float64:
+        return tensor
+    rounding = 4 * torch.finfo(came).eps
+    clamped = torch.where((tensor < 0) & (tensor >= -rounding), 0.0, tensor)
+    total = clamped.sum(-1, keepdim=True)
+    return torch.where((total - 1).abs() <= rounding, clamped / total, tensor)
+
+
 @dataclass(frozen=True)
 class SurfacePoint:
     """Points of a mesh, with any batch axes `...`.
 
     Attributes:
         face: `(...,)` int64, the face that the point lies in (-1 for a vertex of no face).
-        barycentric: `(..., 3)` float64, its weights on the face's corners; they sum to 1.
+        barycentric: `(..., 3)` float64, its weights on the face's corners; they sum to 1. Given in lower precision
+            (`float32`) they are divided by their sum where that is 1 up to their own rounding.
         vertex: `(...,)` int64, -1 or the vertex that the point is. Where it is ≥ 0, tangent vectors at the point are
             in the vertex's frame, elsewhere in the face's.
 
@@ -41,7 +54,7 @@ class SurfacePoint:
 
     def __post_init__(self) -> None:
         face, vertex = whole_indices("face", self.face), whole_indices("vertex", self.vertex)
-        barycentric = torch.as_tensor(self.barycentric, dtype=torch.float64)
+        barycentric = _as_float64(self.barycentric)
         if barycentric.shape[-1:] != (3,):
             raise ValueError(f"barycentric must have a last axis of 3; got shape {tuple(barycentric.shape)}")
         shape = torch.broadcast_shapes(face.shape, barycentric.shape[:-1], vertex.shape)

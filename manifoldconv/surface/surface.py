@@ -15,6 +15,7 @@ from torch import Tensor
 from manifoldconv.errors import GeometryError, float64
 from manifoldconv.groups import StructureGroup
 from manifoldconv.manifolds.base import Boundary, Geodesic, LoopHolonomy, Manifold, check_boundary
+from manifoldconv.manifolds.checks import common_batch
 from manifoldconv.surface import intrinsic
 from manifoldconv.surface.carry import carry_over_faces, tree_of_faces
 from manifoldconv.surface.checks import check_points
@@ -224,7 +225,7 @@ class MeshSurface(Manifold):
         check_boundary(boundary)
         self.check_points(x)
         velocity = float64("v", v, (2,), finite=False)  # whether it is finite the trace finds out itself
-        shape = torch.broadcast_shapes(x.shape, velocity.shape[:-1])
+        shape = common_batch(x=x.shape, v=velocity.shape[:-1])
         start = x.expand(*shape).reshape(-1)
         velocity = velocity.expand(*shape, 2).reshape(-1, 2)
         speed = velocity.detach().contiguous().numpy()
@@ -258,7 +259,7 @@ class MeshSurface(Manifold):
         """
         self.check_points(x)
         self.check_points(y)
-        shape = torch.broadcast_shapes(x.shape, y.shape)
+        shape = common_batch(x=x.shape, y=y.shape)
         source, target = x.expand(*shape).reshape(-1), y.expand(*shape).reshape(-1)
         if method == "vector-heat":
             return vector_heat_log(self, source, target).reshape(*shape, 2)
@@ -375,7 +376,7 @@ class MeshSurface(Manifold):
 
     def distance(self, x: SurfacePoint, y: SurfacePoint) -> Tensor:
         """`(...,)`: the shorter of the straight line and a path along edges; inf on another component."""
-        shape = torch.broadcast_shapes(x.shape, y.shape)
+        shape = common_batch(x=x.shape, y=y.shape)
         vectors, bound = self.log_with_bound(x.expand(*shape).reshape(-1), y.expand(*shape).reshape(-1))
         return torch.fmin(vectors.norm(dim=-1), bound).reshape(shape)
 

@@ -59,6 +59,20 @@ def test_twice_round_the_core_is_the_identity_but_bounds_nothing(manifold: FlatQ
 
 
 @pytest.mark.parametrize("manifold", ALL)
+def test_half_a_period_apart_it_is_open_which_way_round_is_meant(manifold: FlatQuotient) -> None:
+    """The transport is refused where the two ways differ, that is over a glide; the enclosed curvature always."""
+    halves = torch.tensor([[0.0, 0.0], [A / 2, 0.0], [A, 0.0]], dtype=torch.float64)
+    if manifold.glide:
+        with pytest.raises(
+            GeometryError, match="points 0 and 1 of the path are joined by two shortest lines"
+        ):
+            manifold.holonomy(halves)
+    else:
+        assert torch.equal(manifold.holonomy(halves).matrix, IDENTITY)
+        assert manifold.holonomy(halves).enclosed_curvature is None
+
+
+@pytest.mark.parametrize("manifold", ALL)
 def test_a_contractible_loop_over_the_seam_is_flat(manifold: FlatQuotient) -> None:
     corner = torch.tensor([A - 0.2, 0.9], dtype=torch.float64)
     steps = torch.tensor([[0.0, 0.0], [0.5, 0.0], [0.5, 0.4], [0.0, 0.4], [0.0, 0.0]], dtype=torch.float64)

@@ -76,12 +76,27 @@ def test_polygons_round_the_pole_have_girards_area(colatitude: float, count: int
     assert wrapped(holonomy.angle - area) == pytest.approx(0, abs=1e-12)
 
 
-def test_loops_through_antipodes_take_the_documented_half_circle() -> None:
-    for seed in range(10):
-        x, y = points(2, seed=seed)
-        for loop in ([x, -x, x], [x, y, -y, x], [x, -x, y, -y, x]):
-            holonomy = Sphere().holonomy(loop)
-            assert abs(wrapped(holonomy.angle - holonomy.enclosed_curvature)) < 1e-10
+def test_paths_through_antipodes_name_no_half_circle() -> None:
+    x, y = points(2)
+    for path, place in (([x, -x, x], 0), ([x, y, -y, x], 1), ([x, y, y, -y], 2)):
+        with pytest.raises(GeometryError, match=f"points {place} and {place + 1} of the path are antipodal"):
+            Sphere().transport(path)
+    with pytest.raises(GeometryError, match="antipodal"):
+        Sphere().holonomy([x, -x, x])
+    with pytest.raises(GeometryError, match="antipodal"):
+        Sphere(3).transport(torch.stack([torch.eye(4)[0], -torch.eye(4)[0]]))
+    assert torch.equal(Sphere(1).transport([torch.eye(2)[0], -torch.eye(2)[0]]), torch.ones(1, 1))
+
+
+def test_loops_past_the_antipode_enclose_their_half_circles() -> None:
+    """Next to antipodal points name their great circle; two of those, an angle apart, bound a lune of twice it."""
+    for angle in (0.3, 2.0):
+        turn = torch.tensor([-1e-3, math.pi / 2, math.pi - 1e-3], dtype=torch.float64)
+        first = torch.stack([turn.sin(), torch.zeros(3), turn.cos()], dim=-1)
+        second = torch.stack([turn.sin() * math.cos(angle), turn.sin() * math.sin(angle), turn.cos()], dim=-1)
+        holonomy = Sphere().holonomy(torch.cat([first, second.flip(0), first[:1]]))
+        assert abs(wrapped(holonomy.angle - holonomy.enclosed_curvature)) < 1e-10
+        assert wrapped(holonomy.enclosed_curvature - 2 * angle) == pytest.approx(0, abs=3e-3)
 
 
 def test_a_loop_of_one_point_encloses_nothing() -> None:

@@ -10,6 +10,7 @@ import shapes
 import torch
 from torch import Tensor
 
+from manifoldconv.errors import GeometryError
 from manifoldconv.surface.points import SurfacePoint
 from manifoldconv.surface.surface import MeshSurface
 
@@ -204,3 +205,17 @@ def test_points_that_carry_a_gradient_are_taken() -> None:
     (gradient,) = torch.autograd.grad(position[0], weights)
     assert gradient.tolist() == [1.0, 0.0, 0.0]
     assert surface.exp(SurfacePoint(0, weights), [0.0, 0.0]).barycentric.tolist() == [0.5, 0.25, 0.25]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_coordinates_of_low_precision_are_freed_from_its_rounding(dtype: torch.dtype) -> None:
+    """Three thirds sum to 1 + 3e-8 in float32: a point of the face all the same; two halves and more are not."""
+    surface = MeshSurface([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]])
+    random = torch.rand(200, 3, generator=torch.Generator().manual_seed(0))
+    weights = (random / random.sum(-1, keepdim=True)).to(dtype)
+    points = SurfacePoint(0, weights)
+    assert (points.barycentric.sum(-1) - 1).abs().max() < 1e-15
+    assert (points.barycentric - weights).abs().max() <= 8 * torch.finfo(dtype).eps
+    assert surface.embed(points).shape == (200, 3)
+    with pytest.raises(GeometryError, match="barycentric coordinates must be non-negative with sum 1"):
+        surface.embed(SurfacePoint(0, torch.tensor([0.5, 0.5, 0.25], dtype=dtype)))
