@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a 
     from manifoldconv.errors import AccuracyWarning as AccuracyWarning
     from manifoldconv.errors import GeometryError as GeometryError
     from manifoldconv.errors import HolonomyError as HolonomyError
+    from manifoldconv.errors import StorageError as StorageError
+    from manifoldconv.errors import StorageWarning as StorageWarning
     from manifoldconv.frames import FrameField as FrameField
     from manifoldconv.groups import StructureGroup as StructureGroup
     from manifoldconv.kernels import KernelSpace as KernelSpace
@@ -47,6 +49,7 @@ if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a 
     from manifoldconv.representations import Representation as Representation
     from manifoldconv.sampling import Sites as Sites
     from manifoldconv.sampling import Stencil as Stencil
+    from manifoldconv.storage import Cache as Cache
     from manifoldconv.surface.holonomy_report import HolonomyReport as HolonomyReport
     from manifoldconv.surface.holonomy_report import holonomy_report as holonomy_report
     from manifoldconv.surface.load import load_mesh as load_mesh
@@ -66,6 +69,8 @@ _HOMES = {
     "AccuracyWarning": "errors",
     "GeometryError": "errors",
     "HolonomyError": "errors",
+    "StorageError": "errors",
+    "StorageWarning": "errors",
     "FrameField": "frames",
     "StructureGroup": "groups",
     "KernelSpace": "kernels",
@@ -90,6 +95,7 @@ _HOMES = {
     "Representation": "representations",
     "Sites": "sampling",
     "Stencil": "sampling",
+    "Cache": "storage",
     "HolonomyReport": "surface.holonomy_report",
     "holonomy_report": "surface.holonomy_report",
     "load_mesh": "surface.load",

@@ -16,6 +16,14 @@ class HolonomyError(ValueError):
     """A kernel is not invariant under the holonomy group that would have to carry it."""
 
 
+class StorageError(ValueError):
+    """A file is damaged, cut short, or no file of this package."""
+
+
+class StorageWarning(UserWarning):
+    """Something could not be kept or read back; the answer was computed anew and is right."""
+
+
 class AccuracyWarning(UserWarning):
     """The answer is defined, but the sampling is too coarse for the accuracy that one would expect."""
 

@@ -7,9 +7,10 @@ It holds all that correlation needs of the geometry, for every site p and node v
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
@@ -21,12 +22,14 @@ from manifoldconv.frames import FrameField
 from manifoldconv.groups import StructureGroup
 from manifoldconv.manifolds.base import Manifold
 from manifoldconv.ops import SparseOperator, TypedOperator, operators, typed_operator
+from manifoldconv.ops.collapsed import CollapsedOperator, collapse
 from manifoldconv.ops.small import back_and_forth
 from manifoldconv.quadrature import TangentRule
 from manifoldconv.sampling import Sites
 
 if TYPE_CHECKING:
     from manifoldconv.kernels.kernel import Kernel
+    from manifoldconv.kernels.space import KernelSpace
 
 Measure = Literal["tangent", "manifold"]
 
@@ -211,6 +214,24 @@ class Pullback:
             return typed_operator(kernel, [self])
         return operators([kernel], [self])[0]
 
+    def collapse(
+        self, basis: KernelSpace | Tensor, *, dtype: torch.dtype | None = None, backend: str | None = None
+    ) -> CollapsedOperator:
+        """The correlation with every kernel of a basis, as one sparse operator; weights come when it is applied.
+
+        Args:
+            basis: a `KernelSpace`, or the values `(Q, B)` of B scalar kernels at the nodes of the rule.
+            dtype: of the fields and weights, float32 by default.
+            backend: how it is computed; by default what suits the device.
+
+        Built once for each basis, dtype and backend, then kept with the pullback.
+        """
+        known: dict[Any, CollapsedOperator] = self.__dict__.setdefault("_collapsed", {})
+        key = (basis, dtype, backend)
+        if key not in known:
+            known[key] = collapse(self, basis, dtype, backend)
+        return known[key]
+
     def split(self, rows: int) -> Iterator[Pullback]:
         """Blocks of at most so many successive sites."""
         for start in range(0, len(self), rows):
@@ -266,6 +287,44 @@ class Pullback:
             density=None if self.density is None else self.density.to(device),
             places=None if self.places is None else self.places.to(device),
         )
+
+    def save(self, path: str | os.PathLike[str], *, manifold: Manifold | None = None) -> None:
+        """Write it to a file, whole or not at all: tensors and plain values in the layout of safetensors, no code.
+
+        Args:
+            path: the file; one that is there is replaced.
+            manifold: the mesh that it was built for, so that `load` can tell it from others.
+
+        >>> import tempfile, manifoldconv as mc
+        >>> torus = mc.FlatTorus(1.0, 1.0)
+        >>> pull = mc.Pullback.build(torus, torus.sites(shape=(8, 8)), mc.TangentRule.polar(0.2, 3, 8))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     pull.save(folder + "/torus.safetensors")
+        ...     mc.Pullback.load(folder + "/torus.safetensors")
+        Pullback(64 sites, 24 nodes, stencils of 4, group trivial, boundary 'zero')
+        """
+        from manifoldconv.storage.pullbacks import save_pullback
+
+        save_pullback(self, path, manifold=manifold)
+
+    @staticmethod
+    def load(
+        path: str | os.PathLike[str], *, manifold: Manifold | None = None, verify: bool = True
+    ) -> Pullback:
+        """Read what `save` wrote, bit by bit the same; the tensors lie in the file until they are written to.
+
+        Args:
+            path: the file.
+            manifold: the mesh for which the pullback is wanted.
+            verify: compare checksums, which reads the whole file once.
+
+        Raises:
+            StorageError: for a file that is damaged, cut short, or of another kind.
+            GeometryError: for one that was built for another mesh than `manifold`, or does not say for which.
+        """
+        from manifoldconv.storage.pullbacks import load_pullback
+
+        return load_pullback(path, manifold=manifold, verify=verify)
 
     @staticmethod
     def batch(pullbacks: Sequence[Pullback]) -> Pullback:
