@@ -2,6 +2,7 @@
 
 A checker draws random points and tangent vectors, evaluates each law of its registry and returns one
 `LawResult` a law, with the largest deviation found. It raises nothing for a broken law; `require` does.
+`check_equivariance` measures how far an operator, a layer or a network is from commuting with a symmetry.
 
 >>> import torch
 >>> from manifoldconv.manifolds import Euclidean
@@ -13,19 +14,36 @@ A checker draws random points and tangent vectors, evaluates each law of its reg
 True
 """
 
+from manifoldconv.testing.equivariance import Discretisation, Equivariance, GaugeChange, check_equivariance
 from manifoldconv.testing.laws import LawResult, LawViolation, require
 from manifoldconv.testing.manifolds import LAWS, Isometry, ManifoldCase, ambient_isometry, check_laws
+from manifoldconv.testing.motions import (
+    icosahedral_rotations,
+    planar_motion,
+    random_gauge,
+    random_planar_motions,
+    random_rotations,
+)
 from manifoldconv.testing.sites import SitesCase, check_sites
 
 __all__ = [
     "LAWS",
+    "Discretisation",
+    "Equivariance",
+    "GaugeChange",
     "Isometry",
     "LawResult",
     "LawViolation",
     "ManifoldCase",
     "SitesCase",
     "ambient_isometry",
+    "check_equivariance",
     "check_laws",
     "check_sites",
+    "icosahedral_rotations",
+    "planar_motion",
+    "random_gauge",
+    "random_planar_motions",
+    "random_rotations",
     "require",
 ]
