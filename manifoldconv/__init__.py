@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a 
     from manifoldconv import datasets as datasets
     from manifoldconv import differential as differential
     from manifoldconv import frame_fields as frame_fields
+    from manifoldconv import homogeneous as homogeneous
     from manifoldconv import kernels as kernels
     from manifoldconv import ops as ops
     from manifoldconv import testing as testing
@@ -27,6 +28,12 @@ if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a 
     from manifoldconv.errors import StorageWarning as StorageWarning
     from manifoldconv.frames import FrameField as FrameField
     from manifoldconv.groups import StructureGroup as StructureGroup
+    from manifoldconv.homogeneous import SE2 as SE2
+    from manifoldconv.homogeneous import SE3 as SE3
+    from manifoldconv.homogeneous import SO3 as SO3
+    from manifoldconv.homogeneous import HomogeneousSpace as HomogeneousSpace
+    from manifoldconv.homogeneous import LieGroup as LieGroup
+    from manifoldconv.homogeneous import Translations as Translations
     from manifoldconv.kernels import KernelSpace as KernelSpace
     from manifoldconv.kernels import RadialBasis as RadialBasis
     from manifoldconv.manifolds import Cylinder as Cylinder
@@ -62,7 +69,7 @@ if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a 
 
 __version__ = "0.1.0"
 
-_MODULES = ("datasets", "differential", "frame_fields", "kernels", "ops", "testing")
+_MODULES = ("datasets", "differential", "frame_fields", "homogeneous", "kernels", "ops", "testing")
 _HOMES = {
     "convolve": "correlate",
     "correlate": "correlate",
@@ -73,6 +80,12 @@ _HOMES = {
     "StorageWarning": "errors",
     "FrameField": "frames",
     "StructureGroup": "groups",
+    "SE2": "homogeneous",
+    "SE3": "homogeneous",
+    "SO3": "homogeneous",
+    "HomogeneousSpace": "homogeneous",
+    "LieGroup": "homogeneous",
+    "Translations": "homogeneous",
     "KernelSpace": "kernels",
     "RadialBasis": "kernels",
     "Cylinder": "manifolds",

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "manifoldconv"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # Who may not import whom, by the start of the module's name inside the package.
-GEOMETRY = ("manifolds", "surface")
+GEOMETRY = ("manifolds", "surface", "homogeneous")
 EVALUATION = ("pullback", "correlate", "ops", "nn")
 FACES = ("plot", "view", "cli")
 FORBIDDEN = {
@@ -25,6 +25,7 @@ FORBIDDEN = {
     "sampling": (*GEOMETRY, "kernels", *EVALUATION, *FACES),
     "manifolds": ("kernels", *EVALUATION, *FACES),
     "surface": ("kernels", *EVALUATION, *FACES),
+    "homogeneous": ("kernels", *EVALUATION, *FACES),
     "kernels": (*GEOMETRY, "sampling", *EVALUATION, *FACES),
     "pullback": ("kernels", "correlate", "nn", *FACES),
     "ops": (*GEOMETRY, "kernels", "pullback", "correlate", "nn", *FACES),
