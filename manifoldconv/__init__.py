@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a 
     from manifoldconv import kernels as kernels
     from manifoldconv import ops as ops
     from manifoldconv import testing as testing
+    from manifoldconv import training as training
     from manifoldconv.correlate import convolve as convolve
     from manifoldconv.correlate import correlate as correlate
     from manifoldconv.errors import AccuracyWarning as AccuracyWarning
@@ -69,7 +70,7 @@ if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a 
 
 __version__ = "0.1.0"
 
-_MODULES = ("datasets", "differential", "frame_fields", "homogeneous", "kernels", "ops", "testing")
+_MODULES = ("datasets", "differential", "frame_fields", "homogeneous", "kernels", "ops", "testing", "training")
 _HOMES = {
     "convolve": "correlate",
     "correlate": "correlate",
