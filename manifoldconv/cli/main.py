@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from manifoldconv.cli.bench import bench
+from manifoldconv.cli.cache import cache
 from manifoldconv.cli.check import check
 from manifoldconv.cli.convolve import convolve
 from manifoldconv.cli.demo import demo
@@ -35,6 +36,7 @@ app.command("exp")(exponential)
 app.command("holonomy")(holonomy)
 app.command("kernels")(kernels)
 app.command("demo")(demo)
+app.command("cache")(cache)
 app.command("bench")(bench)
 
 # The base of typer's own usage errors, which its versions keep in different places.

@@ -24,7 +24,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -144,11 +144,12 @@ def read_file(path: str | os.PathLike[str], kind: str | None = None, *, verify: 
         OSError: for one that cannot be read.
     """
     place = Path(path)
-    metadata, table, first = _read_header(place)
-    if kind is not None and metadata["kind"] != kind:
-        raise StorageError(f"{place}: holds a {metadata['kind']}; expected a {kind}")
-    # Copied on write: what is done to a tensor never reaches the file.
-    buffer = np.memmap(place, dtype=np.uint8, mode="c", offset=0)
+    with open(place, "rb") as file:  # opened once: another process may put a new file under the name at any time
+        metadata, table, first = _read_header(file, place)
+        if kind is not None and metadata["kind"] != kind:
+            raise StorageError(f"{place}: holds a file of kind {metadata['kind']!r}; expected {kind!r}")
+        # Copied on write: what is done to a tensor never reaches the file.
+        buffer = np.memmap(file, dtype=np.uint8, mode="c")
     checks = json.loads(metadata["crc32"])
     tensors = {}
     for name, entry in table.items():
@@ -168,7 +169,8 @@ def read_file(path: str | os.PathLike[str], kind: str | None = None, *, verify: 
 
 def read_about(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
     """Kind and content of a file, from its header alone; errors as of `read_file`."""
-    metadata, _, _ = _read_header(Path(path))
+    with open(path, "rb") as file:
+        metadata, _, _ = _read_header(file, Path(path))
     return metadata["kind"], json.loads(metadata["content"])
 
 
@@ -197,14 +199,13 @@ def _check(metadata: Mapping[str, str], table: Mapping[str, Any]) -> int:
     return zlib.crc32(json.dumps([plain, table], sort_keys=True).encode())
 
 
-def _read_header(place: Path) -> tuple[dict[str, str], dict[str, Any], int]:
+def _read_header(file: BinaryIO, place: Path) -> tuple[dict[str, str], dict[str, Any], int]:
     """Metadata, table of tensors, and where their bytes begin; `StorageError` unless all of it fits the file."""
-    size = place.stat().st_size
-    with open(place, "rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if size < 8 or length > min(size - 8, LONGEST_HEADER):
-            raise StorageError(f"{place}: no file of manifoldconv, or cut short: it has {size} bytes")
-        text = file.read(length)
+    size = os.fstat(file.fileno()).st_size
+    length = int.from_bytes(file.read(8), "little")
+    if size < 8 or length > min(size - 8, LONGEST_HEADER):
+        raise StorageError(f"{place}: no file of manifoldconv, or cut short: it has {size} bytes")
+    text = file.read(length)
     try:
         table = json.loads(text)
         metadata = table.pop("__metadata__")
