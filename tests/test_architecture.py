@@ -37,7 +37,7 @@ FORBIDDEN = {
 ONLY_IN = {
     "matplotlib": ("plot", "cli"),
     "typer": ("cli",),
-    "rich": ("cli",),
+    "rich": ("cli", "training"),
     "trimesh": ("surface",),
     "potpourri3d": ("surface",),
     "geomstats": ("manifolds",),

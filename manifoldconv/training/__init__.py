@@ -2,7 +2,6 @@
 
 from manifoldconv.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from manifoldconv.training.config import TrainingConfig
-from manifoldconv.training.pictures import confusion_picture, curves_picture
 from manifoldconv.training.samples import Sample
 from manifoldconv.training.score import Score, evaluate
 from manifoldconv.training.trainer import Result, fit
@@ -13,8 +12,6 @@ __all__ = [
     "Sample",
     "Score",
     "TrainingConfig",
-    "confusion_picture",
-    "curves_picture",
     "evaluate",
     "fit",
     "load_checkpoint",

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
 from manifoldconv.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -18,6 +16,9 @@ from manifoldconv.training.logs import write_history
 from manifoldconv.training.processes import Processes, processes
 from manifoldconv.training.samples import Sample
 from manifoldconv.training.score import evaluate, sample_loss
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 LAST, BEST, LOG = "last.pt", "best.pt", "log.csv"
 
@@ -232,6 +233,9 @@ def _copy(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def _bar(wanted: bool) -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),

@@ -1,17 +1,16 @@
-"""Pictures of a run: its curves, and which classes are taken for which. Needs matplotlib (extra `plot`)."""
+"""Pictures of a run: its curves, and which classes are taken for which."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib.figure import Figure
 from torch import Tensor
 
 
 def curves_picture(history: Sequence[dict[str, float]], path: str | Path) -> None:
     """Loss and accuracy by epoch, training and validation."""
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     axes = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in history]
