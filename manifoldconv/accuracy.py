@@ -20,8 +20,16 @@ SAME_NODE = 1e-9
 PAIRS, AT_A_TIME = 500, 50
 
 
-def warn_where_lopsided(group: StructureGroup, rule: TangentRule) -> None:
-    """Warn where an element of a finite group moves nodes to places where the rule has none of the same weight."""
+def warn_where_lopsided(
+    group: StructureGroup,
+    rule: TangentRule,
+    role: str = "holonomy group",
+    depends: str = "paths of the frames",
+) -> None:
+    """Warn where an element of a finite group moves nodes to places where the rule has none of the same weight.
+
+    `role` and `depends`: what the group is, and what the result then depends on, for the message.
+    """
     if not group.is_finite:
         return  # kernels are then blind to rotations, and so is a rule of equal angles
     tree = cKDTree(rule.nodes.numpy())
@@ -33,8 +41,8 @@ def warn_where_lopsided(group: StructureGroup, rule: TangentRule) -> None:
             order = group.rotation_order
             hint = f"; take n_angular a multiple of {order}" if rule.kind == "polar" and order else ""
             warnings.warn(
-                f"the holonomy group ({group.name}) moves nodes of {rule!r} off the nodes, so that the result depends "
-                f"on the paths of the frames by as much as the quadrature errs{hint}",
+                f"the {role} ({group.name}) moves nodes of {rule!r} off the nodes, so that the result depends "
+                f"on the {depends} by as much as the quadrature errs{hint}",
                 AccuracyWarning,
                 stacklevel=4,
             )

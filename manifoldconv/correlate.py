@@ -111,7 +111,7 @@ def correlate_reference(field: Tensor, kernel: Kernel, pull: Pullback) -> Tensor
 def check_admissible(kernel: Kernel, pull: Pullback) -> None:
     """Raise `HolonomyError` unless the kernel is invariant under the group of the pullback's frames."""
     if pull.group is not None:
-        require_admissible(kernel, pull.group, pull.rule)
+        require_admissible(kernel, pull.group, pull.rule, role=pull.group_role)
 
 
 def _check_field(field: Any, kernel: Kernel, pull: Pullback) -> None:

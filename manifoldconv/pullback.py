@@ -28,6 +28,8 @@ from manifoldconv.quadrature import TangentRule
 from manifoldconv.sampling import Sites
 
 if TYPE_CHECKING:
+    from manifoldconv.homogeneous.carry import ActionMeasure
+    from manifoldconv.homogeneous.space import HomogeneousSpace
     from manifoldconv.kernels.kernel import Kernel
     from manifoldconv.kernels.space import KernelSpace
 
@@ -57,6 +59,8 @@ class Pullback:
             measure the Jacobian of exp; without a rule of nodes (`over_sites`) the weight itself.
         places: None, or `(P, Q, d)`: each site has nodes of its own, in the frame before `gauge`; the rule then only
             says where kernels are tested for invariance.
+        group_role: what `group` is, for messages: "holonomy group", or "stabiliser" where a group's action carries
+            the kernels (`by_action`).
     """
 
     rule: TangentRule
@@ -69,6 +73,7 @@ class Pullback:
     gauge: Tensor | None = None
     density: Tensor | None = None
     places: Tensor | None = None
+    group_role: str = "holonomy group"
 
     @classmethod
     def build(
@@ -175,10 +180,81 @@ class Pullback:
             density = manifold.exp_jacobian(points, nodes) if measure == "manifold" else None
             yield cls(rule, stencil.index, weight, transport, len(sites), group, boundary, density=density)
 
+    @classmethod
+    def by_action(
+        cls,
+        space: HomogeneousSpace,
+        sites: Sites,
+        rule: TangentRule,
+        boundary: Literal["zero", "renormalise"] = "zero",
+        measure: ActionMeasure = "invariant",
+        elements: Tensor | None = None,
+    ) -> Pullback:
+        """Kernels carried by a group's action instead of by geodesics.
+
+            (k ⋆ f)(p) = ∫_M (g_{p0→p} k)(q) f(q) dμ(q),    nodes q = g_{p0→p} exp_{p0}(v)
+
+        Well defined where k is invariant under the stabiliser of p0, then independent of the section, and equivariant
+        under the whole group because the measure μ is invariant.
+
+        Args:
+            space: the group, its action, the section g_{p0→p}, the stabiliser and the measure.
+            sites: of `space.manifold`.
+            rule: nodes v in T_{p0}M, of the manifold's dimension. Points round p0, or elements of the group, become
+                one by `space.rule_of_points` and `space.rule_of_elements`.
+            boundary: what nodes outside of a window of sites mean, as in the attributes; nothing is reflected.
+            measure: "invariant": μ, as the formula has it. "tangent": the Lebesgue measure of T_{p0}M.
+            elements: group elements `(P, ...)` at which the correlation is evaluated in place of the sections of the
+                sites: (k ⋆ f)(g) = ∫ k(v) f(g exp_{p0} v) J dv, a function on the group (a lifting), for which there is
+                no constraint on k.
+
+        Fields are written in the manifold's own frames where the stabiliser holds all rotations, as in `build`. Else
+        they are written in the frames that the section carries from p0: on a Lie group acting on itself in the
+        left-invariant frame. With `elements` the answer at g is written in the frame of p0, carried by g.
+
+        Raises:
+            GeometryError: for sites or a rule that do not fit, a section that does not carry p0 to a site (named), an
+                action that does not keep the manifold's metric.
+
+        Warns:
+            AccuracyWarning: as `build` does.
+
+        >>> import manifoldconv as mc
+        >>> sphere = mc.homogeneous.sphere_under_so3()
+        >>> sites = sphere.manifold.sites(icosphere=2)
+        >>> Pullback.by_action(sphere, sites, mc.TangentRule.polar(0.5, 3, 12))
+        Pullback(162 sites, 36 nodes, stencils of 3, stabiliser SO(2), boundary 'zero')
+        """
+        from manifoldconv.homogeneous.carry import carried_blocks, density_of, group_of, joined
+
+        if boundary not in ("zero", "renormalise"):
+            raise ValueError(f'boundary must be "zero" or "renormalise"; got {boundary!r}')
+        parts = joined(carried_blocks(space, sites, rule, elements))
+        group = group_of(space, elements)
+        warn_where_coarse(space.manifold, sites, rule)
+        warn_where_lopsided(group, rule, "stabiliser", "section")
+        density = density_of(space, rule, measure)
+        return cls(
+            rule,
+            parts.index,
+            parts.weight,
+            parts.transport,
+            len(sites),
+            group,
+            boundary,
+            gauge=parts.gauge,
+            density=None if density is None else density.expand(len(parts.index), -1),
+            group_role="stabiliser",
+        )
+
     def __repr__(self) -> str:
-        group = "declared frames" if self.group is None else f"group {self.group.name}"
+        group = "declared frames" if self.group is None else f"{self._role} {self.group.name}"
         nodes, width = self.index.shape[1:]
         return f"Pullback({len(self)} sites, {nodes} nodes, stencils of {width}, {group}, boundary {self.boundary!r})"
+
+    @property
+    def _role(self) -> str:
+        return "group" if self.group_role == "holonomy group" else self.group_role
 
     def __len__(self) -> int:
         """P, the number of sites at which the correlation is evaluated."""

@@ -24,12 +24,27 @@ from manifoldconv.quadrature import TangentRule
 WAYS_OUT = (
     "Ways out: average it over the group (manifoldconv.kernels.project(kernel, group)), or take an isotropic "
     "kernel such as a Gaussian; let the fields carry more, so that more kernels are admissible (KernelSpace "
-    "with {lift}); declare the frames that the kernel refers to (a FrameField given to Pullback.build); or "
-    "pass gauge_dependent=True to go on with an answer that depends on the frames chosen."
+    "with {lift}); {declare}; or "
+    "pass gauge_dependent=True to go on with an answer that depends on the {chosen} chosen."
 )
+# What the group is, to: by what the kernel was carried, the way out that is left to the user, what else was chosen.
+ROLES = {
+    "holonomy group": (
+        "path",
+        "declare the frames that the kernel refers to (a FrameField given to Pullback.build)",
+        "frames",
+    ),
+    "stabiliser": (
+        "element of the group",
+        "lift the field to the group (Pullback.by_action with elements), where no constraint is left",
+        "section",
+    ),
+}
 
 
-def invariance_defect(kernel: Kernel, group: StructureGroup, rule: TangentRule) -> tuple[Tensor, float]:
+def invariance_defect(
+    kernel: Kernel, group: StructureGroup, rule: TangentRule, role: str = "holonomy group"
+) -> tuple[Tensor, float]:
     """How far a kernel is from invariance, and the element of the group that shows it.
 
         max over h, q of |ρ_out(h)⁻¹ k(h v_q) ρ_in(h) - k(v_q)|,
@@ -42,6 +57,7 @@ def invariance_defect(kernel: Kernel, group: StructureGroup, rule: TangentRule) 
         kernel: the kernel.
         group: of the dimension of the rule.
         rule: its nodes v_q are where the kernel is compared.
+        role: what the group is, for messages.
 
     Returns:
         The element `(d, d)` with the largest change (the identity for the trivial group), and that change:
@@ -57,7 +73,7 @@ def invariance_defect(kernel: Kernel, group: StructureGroup, rule: TangentRule) 
     with torch.no_grad():
         here = _finite_values(kernel, rule.nodes)
         for element in group.test_elements():
-            there = _values_after(kernel, element, rule.nodes, group)
+            there = _values_after(kernel, element, rule.nodes, group, role)
             scale = max(scale, float(here.abs().max()), float(there.abs().max()))
             difference = float((there - here).abs().max())
             if difference > change:
@@ -66,7 +82,11 @@ def invariance_defect(kernel: Kernel, group: StructureGroup, rule: TangentRule) 
 
 
 def require_admissible(
-    kernel: Kernel, group: StructureGroup, rule: TangentRule, tolerance: float = 1e-9
+    kernel: Kernel,
+    group: StructureGroup,
+    rule: TangentRule,
+    tolerance: float = 1e-9,
+    role: str = "holonomy group",
 ) -> None:
     """Raise `HolonomyError` unless the kernel is invariant under the group, up to `tolerance`.
 
@@ -75,6 +95,7 @@ def require_admissible(
     Args:
         kernel, group, rule: as in `invariance_defect`.
         tolerance: the largest change that is let through, relative to the largest |k|.
+        role: what the group is, for the message: "holonomy group" or "stabiliser".
 
     >>> from manifoldconv.kernels.library import derivative_of_gaussian, gaussian
     >>> rule = TangentRule.polar(1.0, 4, 8)
@@ -84,14 +105,16 @@ def require_admissible(
     Traceback (most recent call last):
     manifoldconv.errors.HolonomyError: ... under the reflection diag(1, -1) it changes by 2 times ...
     """
-    element, amount = invariance_defect(kernel, group, rule)
+    carrier, declare, chosen = ROLES[role]
+    element, amount = invariance_defect(kernel, group, rule, role)
     if amount > tolerance:
         typed = "" if kernel.rep_in is None else f", from {kernel.rep_in} to {kernel.rep_out},"
         raise HolonomyError(
-            f"{kernel.name}{typed} is not invariant under the holonomy group ({group.name}): under the "
+            f"{kernel.name}{typed} is not invariant under the {role} ({group.name}): under the "
             f"{describe_element(element)} it changes by {amount:.3g} times its largest value (tolerance "
-            f"{tolerance:.3g}), so what it is at a point depends on the path that carried it. "
-            f"{_nearest(kernel, group, rule)}{WAYS_OUT.format(lift=_lift(kernel, group))}"
+            f"{tolerance:.3g}), so what it is at a point depends on the {carrier} that carried it. "
+            f"{_nearest(kernel, group, rule)}"
+            f"{WAYS_OUT.format(lift=_lift(kernel, group), declare=declare, chosen=chosen)}"
         )
 
 
@@ -123,13 +146,13 @@ def _finite_values(kernel: Kernel, nodes: Tensor) -> Tensor:
     return values
 
 
-def _values_after(kernel: Kernel, element: Tensor, nodes: Tensor, group: StructureGroup) -> Tensor:
+def _values_after(kernel: Kernel, element: Tensor, nodes: Tensor, group: StructureGroup, role: str) -> Tensor:
     """ρ_out(h)⁻¹ k(h v_q) ρ_in(h) `(Q, ...)` for one element h of the group."""
     try:
         return pulled_back(kernel, lambda moved: _finite_values(kernel, moved), nodes, element)
     except OffTableError as error:
         raise HolonomyError(
-            f"{kernel.name} cannot be carried under the holonomy group ({group.name}): the "
+            f"{kernel.name} cannot be carried under the {role} ({group.name}): the "
             f"{describe_element(element)} moves nodes of its table to places where it has no value. {error}. "
             "Give the kernel as a function, or choose a rule that the group maps to itself, or pass "
             "gauge_dependent=True to go on with an answer that depends on the choice of frames."

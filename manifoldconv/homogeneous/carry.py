@@ -1,0 +1,149 @@
+"""Kernels carried by a group: where the nodes land, and how fields are read there.
+
+    (k ⋆ f)(p) = ∫_M (g_{p0→p} k)(q) f(q) dμ(q) = ∫_{T_{p0}M} k(v) f(g_{p0→p} exp_{p0}(v)) J(v) dv
+
+with J the density of the invariant measure μ in the coordinates v, the same at every p because μ is invariant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from manifoldconv.errors import GeometryError, float64
+from manifoldconv.groups import StructureGroup
+from manifoldconv.homogeneous.space import HomogeneousSpace
+from manifoldconv.quadrature import TangentRule
+from manifoldconv.sampling import Sites
+
+ActionMeasure = Literal["invariant", "tangent"]
+
+# Nodes moved at a time; the memory that this needs is some kB for each.
+NODES_AT_A_TIME = 100_000
+# Frames nearer to the local ones than this are the local ones.
+SAME_FRAME = 1e-12
+
+
+@dataclass(frozen=True)
+class CarriedNodes:
+    """The parts of a `Pullback`, as that describes them: all sites, or a block of successive ones."""
+
+    index: Tensor
+    weight: Tensor
+    transport: Tensor
+    gauge: Tensor | None
+
+
+def fields_are_local(space: HomogeneousSpace) -> bool:
+    """Whether fields are written in the manifold's own frames: where the stabiliser holds all rotations.
+
+    Any oriented frame is then as good as one that the section carried. Else the section's frames are meant.
+    """
+    return space.stabiliser.holds_rotations and space.manifold.dim > 1
+
+
+def group_of(space: HomogeneousSpace, elements: Tensor | None) -> StructureGroup:
+    """What kernels must be invariant under: the stabiliser, or nothing where the group's own elements are the sites."""
+    return space.stabiliser if elements is None else StructureGroup.trivial(space.manifold.dim)
+
+
+def density_of(space: HomogeneousSpace, rule: TangentRule, measure: ActionMeasure) -> Tensor | None:
+    """J at the nodes, `(Q,)`; None where it is 1 at all of them."""
+    if measure not in get_args(ActionMeasure):
+        raise ValueError(f'measure must be "invariant" or "tangent"; got {measure!r}')
+    if measure == "tangent":
+        return None
+    density = space.node_density(rule.nodes)
+    return None if bool((density == 1).all()) else density
+
+
+def carried_blocks(
+    space: HomogeneousSpace, sites: Sites, rule: TangentRule, elements: Tensor | None = None
+) -> Iterator[CarriedNodes]:
+    """The nodes g exp_{p0}(v_q) in blocks, for g the section's elements of the sites, or those given.
+
+    Raises:
+        GeometryError: for sites that are not on the manifold, a rule or elements of another dimension, a section that
+            does not carry the base to a site (named), or an action that does not keep the metric.
+    """
+    _check(space, sites, rule)
+    local = fields_are_local(space)
+    frames = None if local and elements is not None else space.carried_frames(sites.points)
+    if elements is None:
+        moving = space.section(sites.points)
+        _check_section(space, sites, moving)
+    else:
+        moving = float64("elements", elements, space.group.element_shape)
+    if local and elements is None and frames is not None and not space.stabiliser.reverses_orientation:
+        _check_orientation(space, frames)
+    out = space.manifold.geodesic(space.base, rule.nodes)
+    rows = max(1, NODES_AT_A_TIME // len(rule))
+    for start in range(0, len(moving), rows):
+        part = slice(start, start + rows)
+        g = moving[part][:, None]
+        stencil = sites.stencil(space.act(g, out.end))
+        # From the node's frame back to p0: against the action, then along the geodesic from the node.
+        home = out.transport.mT @ space.differential(g, out.end).mT
+        transport = home[:, :, None] @ stencil.transport
+        gauge = None
+        if local and elements is None and frames is not None:
+            transport = frames[part][:, None, None] @ transport
+            gauge = frames[part]
+        elif not local and frames is not None:
+            transport = transport @ frames[stencil.index]
+        yield CarriedNodes(stencil.index, stencil.weight, transport, gauge)
+
+
+def joined(blocks: Iterator[CarriedNodes]) -> CarriedNodes:
+    """All blocks as one; a gauge that changes nothing is left out."""
+    parts = list(blocks)
+    gauges = [part.gauge for part in parts if part.gauge is not None]
+    gauge = torch.cat(gauges) if gauges else None
+    if gauge is not None:
+        eye = torch.eye(gauge.shape[-1], dtype=torch.float64)
+        gauge = None if bool(((gauge - eye).abs() < SAME_FRAME).all()) else gauge
+    return CarriedNodes(
+        torch.cat([part.index for part in parts]),
+        torch.cat([part.weight for part in parts]),
+        torch.cat([part.transport for part in parts]),
+        gauge,
+    )
+
+
+def _check(space: HomogeneousSpace, sites: Sites, rule: TangentRule) -> None:
+    if not isinstance(space, HomogeneousSpace):
+        raise GeometryError(f"the space must be a HomogeneousSpace; got {type(space).__name__}")
+    if not isinstance(sites, Sites):
+        raise GeometryError(f"sites are what manifold.sites(...) gives; got {type(sites).__name__}")
+    if sites.manifold is not None and sites.manifold != space.manifold:
+        raise GeometryError(f"the sites are those of {sites.manifold!r}; {space.name} is {space.manifold!r}")
+    if rule.dimension != space.manifold.dim:
+        raise GeometryError(
+            f"the rule has nodes in dimension {rule.dimension}; {space.name} has dimension {space.manifold.dim}"
+        )
+
+
+def _check_section(space: HomogeneousSpace, sites: Sites, elements: Tensor) -> None:
+    gap = space.manifold.distance_between_points(space.act(elements, space.base), sites.points)
+    scale = 1 + space.manifold.distance_between_points(space.base, sites.points)
+    if not bool((gap <= 1e-9 * scale).all()):
+        worst = int(torch.nan_to_num(gap / scale, nan=torch.inf).argmax())
+        raise GeometryError(
+            f"{space.name}: the section does not carry the base to site {worst}, "
+            f"{sites.points[worst].tolist()}: it lands {float(gap[worst]):.3g} beside it, by the element "
+            f"{elements[worst].tolist()}"
+        )
+
+
+def _check_orientation(space: HomogeneousSpace, frames: Tensor) -> None:
+    reverses = torch.linalg.det(frames) < 0
+    if bool(reverses.any()):
+        worst = int(reverses.to(torch.int64).argmax())
+        raise GeometryError(
+            f"{space.name}: the section's element for site {worst} reverses the orientation of the manifold's frames, "
+            f"and the stabiliser ({space.stabiliser.name}) holds no element that does"
+        )
