@@ -12,6 +12,9 @@ from manifoldconv.pullback import Pullback
 
 Where = Literal["mesh", "vertices", "faces"]
 
+# The label of what has none.
+UNLABELLED = -1
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
@@ -20,7 +23,8 @@ class Sample:
     Attributes:
         field: `(N, C)`, the input features at the sites.
         pull: the mesh's pullback, built once.
-        labels: int64 classes from 0: of the vertices `(N,)`, the faces `(F,)`, or the whole mesh `()`.
+        labels: int64 classes from 0: of the vertices `(N,)`, the faces `(F,)`, or the whole mesh `()`; -1 where there
+            is none, which counts for nothing.
         where: which of these.
         faces: `(F, 3)`, needed where labels belong to faces: a face says the mean of what its corners say.
         name: for messages.
@@ -70,8 +74,10 @@ class Sample:
         return output if self.faces is None or self.where != "faces" else output[self.faces].mean(dim=1)
 
     def check_labels(self, classes: int) -> None:
-        """Raise `ValueError` for a label that is no class."""
-        outside = torch.nonzero((self.labels < 0) | (self.labels >= classes))
+        """Raise `ValueError` for a label that is no class, or where nothing is labelled."""
+        if bool((self.labels == UNLABELLED).all()):
+            raise ValueError(f"{self.name}: nothing on it is labelled")
+        outside = torch.nonzero((self.labels < UNLABELLED) | (self.labels >= classes))
         if len(outside):
             place = tuple(outside[0].tolist())
             at = f" at {place[0]}" if place else ""

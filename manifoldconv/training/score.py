@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from manifoldconv.training.processes import Processes
-from manifoldconv.training.samples import Sample
+from manifoldconv.training.samples import UNLABELLED, Sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,8 @@ def sample_loss(network: nn.Module, sample: Sample) -> tuple[Tensor, Tensor]:
     """The mean cross-entropy on one mesh, and the scores `(things, classes)`; checks the labels."""
     scores = sample.scores(network(sample.field, sample.pull))
     sample.check_labels(scores.shape[-1])
-    return nn.functional.cross_entropy(scores, sample.labels.reshape(-1)), scores
+    labels = sample.labels.reshape(-1)
+    return nn.functional.cross_entropy(scores, labels, ignore_index=UNLABELLED), scores
 
 
 @torch.no_grad()
@@ -57,7 +58,9 @@ def evaluate(network: nn.Module, samples: Sequence[Sample], processes: Processes
         loss, scores = sample_loss(network, sample)
         losses[number] = float(loss)
         classes = scores.shape[-1]
-        pairs = sample.labels.reshape(-1) * classes + scores.argmax(dim=-1)
+        labels = sample.labels.reshape(-1)
+        known = labels != UNLABELLED
+        pairs = labels[known] * classes + scores.argmax(dim=-1)[known]
         counted = torch.bincount(pairs, minlength=classes * classes).reshape(classes, classes).cpu()
         confusion = counted if confusion is None else confusion + counted
     network.train(was_training)

@@ -14,7 +14,7 @@ from manifoldconv.training.checkpoint import Checkpoint, load_checkpoint, save_c
 from manifoldconv.training.config import TrainingConfig
 from manifoldconv.training.logs import write_history
 from manifoldconv.training.processes import Processes, processes
-from manifoldconv.training.samples import Sample
+from manifoldconv.training.samples import UNLABELLED, Sample
 from manifoldconv.training.score import evaluate, sample_loss
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ class _Run:
         (weight * loss).backward()
         if weight:
             right[0] += float((scores.detach().argmax(dim=-1) == sample.labels.reshape(-1)).sum())
-            right[1] += sample.labels.numel()
+            right[1] += float((sample.labels != UNLABELLED).sum())
         return value
 
     def _write(self, folder: Path) -> None:

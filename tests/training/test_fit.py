@@ -143,6 +143,19 @@ def test_labels_out_of_range_are_named() -> None:
         fit(Smoother(2, 2), [bad])
 
 
+def test_what_is_not_labelled_counts_for_nothing() -> None:
+    whole = samples(1)[0]
+    labels = whole.labels.clone()
+    labels[10:] = -1
+    network = Smoother(2, 2)
+    some = evaluate(network, [Sample(whole.field, whole.pull, labels)])
+    assert int(some.confusion.sum()) == 10
+    scores = network(whole.field, whole.pull)[:10]
+    assert some.loss == pytest.approx(float(torch.nn.functional.cross_entropy(scores, labels[:10])))
+    with pytest.raises(ValueError, match="nothing on it is labelled"):
+        evaluate(network, [Sample(whole.field, whole.pull, torch.full_like(labels, -1))])
+
+
 def test_a_loss_that_is_not_finite_names_the_mesh() -> None:
     good = samples(1)[0]
     bad = Sample(good.field * float("nan"), good.pull, good.labels, name="left foot")
