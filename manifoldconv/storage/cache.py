@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from torch import Tensor
+
 from manifoldconv.carried import BoundaryPolicy, Frames
 from manifoldconv.errors import AccuracyWarning, StorageError, StorageWarning
 from manifoldconv.frames import FrameField
 from manifoldconv.pullback import Measure, Pullback
 from manifoldconv.quadrature import TangentRule
 from manifoldconv.sampling import Sites
-from manifoldconv.storage.files import ENDING, PART, StoredFile, read_about, read_file, write_file
+from manifoldconv.storage.files import ENDING, PART, read_about, read_file, write_file
 from manifoldconv.storage.keys import pullback_key
-from manifoldconv.storage.pullbacks import KIND, pullback_from_parts, pullback_parts
+from manifoldconv.storage.values import decode, encode
 
 VARIABLE = "MANIFOLDCONV_CACHE"
 DEFAULT_LIMIT = 10_000_000_000
@@ -30,6 +32,7 @@ DIGITS = 40
 GIVEN_UP = 3600.0
 
 T = TypeVar("T")
+Notes = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -105,16 +108,13 @@ class Cache:
         choices = (manifold, sites, rule, boundary, base, frames, measure)
         key = pullback_key(*choices)
 
-        def build() -> tuple[Pullback, StoredFile]:
-            with _recorded() as caught:
+        def build() -> tuple[Pullback, Notes]:
+            with _recorded() as texts:
                 pull = Pullback.build(*choices)
-            tensors, content = pullback_parts(pull)
-            content["mesh"] = None
-            content["notes"] = {"about": f"{manifold!r}, {rule!r}, {pull!r}", "warnings": caught}
-            return pull, StoredFile(KIND, content, tensors)
+            return pull, {"about": f"{manifold!r}, {rule!r}, {pull!r}", "warnings": texts}
 
-        pull, content = self._fetch(KIND, key, build, pullback_from_parts)
-        for text in content["notes"]["warnings"]:
+        pull, notes = self._fetch("pullback", key, build)
+        for text in notes["warnings"]:
             warnings.warn(text, AccuracyWarning, stacklevel=2)
         return pull
 
@@ -184,36 +184,32 @@ class Cache:
                 if time.time() - path.stat().st_mtime > GIVEN_UP:
                     path.unlink()
 
-    def _fetch(
-        self,
-        kind: str,
-        key: str,
-        build: Callable[[], tuple[T, StoredFile]],
-        decode: Callable[[StoredFile], T],
-    ) -> tuple[T, dict[str, Any]]:
-        """What a key stands for, and the content of its file: read, or else built and kept."""
+    def _fetch(self, kind: str, key: str, build: Callable[[], tuple[T, Notes]]) -> tuple[T, Notes]:
+        """What a key stands for, and the notes beside it: read, or else built and kept."""
         path = self.path_of(kind, key)
         try:
             stored = read_file(path, kind, verify=self.verify)
             if stored.content.get("key") != key:
                 raise StorageError(f"{path}: holds another {kind} than its name says")
-            value = decode(stored)
+            value = decode(stored.content["value"], stored.tensors)
             with contextlib.suppress(OSError):  # a folder that may only be read
                 os.utime(path)
-            return value, stored.content
+            return value, stored.content["notes"]
         except FileNotFoundError:
             pass
         except (StorageError, OSError) as error:
             warnings.warn(f"{error}; it is built anew", StorageWarning, stacklevel=3)
-        value, made = build()
-        self._keep(path, made, key)
-        return value, made.content
+        value, notes = build()
+        tensors: dict[str, Tensor] = {}
+        content = {"value": encode(value, kind, tensors), "notes": notes, "key": key, "mesh": None}
+        self._keep(path, kind, tensors, content)
+        return value, notes
 
-    def _keep(self, path: Path, made: StoredFile, key: str) -> None:
-        size = sum(tensor.numel() * tensor.element_size() for tensor in made.tensors.values())
+    def _keep(self, path: Path, kind: str, tensors: dict[str, Tensor], content: dict[str, Any]) -> None:
+        size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
         if size > self.limit:
             warnings.warn(
-                f"a {made.kind} of {size} bytes is not kept: the cache {self._home} may have {self.limit}",
+                f"a {kind} of {size} bytes is not kept: the cache {self._home} may have {self.limit}",
                 StorageWarning,
                 stacklevel=4,
             )
@@ -221,7 +217,7 @@ class Cache:
         try:
             self._home.mkdir(parents=True, exist_ok=True)
             self.trim(self.limit - size, keep=path)
-            write_file(path, made.kind, made.tensors, made.content | {"key": key})
+            write_file(path, kind, tensors, content)
             self.trim(keep=path)
         except OSError as error:
             warnings.warn(f"{path}: not kept: {error}", StorageWarning, stacklevel=4)

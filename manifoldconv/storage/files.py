@@ -144,7 +144,9 @@ def read_file(path: str | os.PathLike[str], kind: str | None = None, *, verify: 
         OSError: for one that cannot be read.
     """
     place = Path(path)
-    with open(place, "rb") as file:  # opened once: another process may put a new file under the name at any time
+    with open(
+        place, "rb"
+    ) as file:  # opened once: another process may put a new file under the name at any time
         metadata, table, first = _read_header(file, place)
         if kind is not None and metadata["kind"] != kind:
             raise StorageError(f"{place}: holds a file of kind {metadata['kind']!r}; expected {kind!r}")

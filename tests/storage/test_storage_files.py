@@ -178,7 +178,7 @@ path, number = sys.argv[1], int(sys.argv[2])
 print("ready", flush=True)
 sys.stdin.readline()
 seen = set()
-for turn in range(150):
+for turn in range(60):
     write_file(path, "example", {"a": torch.full((20_000 + 5_000 * number,), number)}, {"number": number})
     stored = read_file(path)
     held = stored.content["number"]
