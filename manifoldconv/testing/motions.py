@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from manifoldconv.errors import float64
+from manifoldconv.homogeneous.icosahedral import icosahedral_rotations as rotations_of_the_icosahedron
+from manifoldconv.homogeneous.so3 import SO3
 from manifoldconv.manifolds.sphere import Sphere
-from manifoldconv.manifolds.sphere_sites import icosphere
 from manifoldconv.orthogonal import rotation_matrix
 from manifoldconv.testing.equivariance import GaugeChange
 from manifoldconv.testing.manifolds import Isometry, ambient_isometry
@@ -63,20 +64,10 @@ def random_planar_motions(
 
 
 def random_rotations(sphere: Sphere) -> Callable[[torch.Generator], Isometry]:
-    """A sampler of rotations of a two-dimensional sphere, uniform in SO(3).
-
-    Source: a uniform unit quaternion, as K. Shoemake, Uniform random rotations (Graphics Gems III, 1992).
-    """
+    """A sampler of rotations of a two-dimensional sphere, uniform in SO(3)."""
 
     def sample(generator: torch.Generator) -> Isometry:
-        quaternion = torch.randn(4, generator=generator, dtype=torch.float64)
-        w, x, y, z = (quaternion / quaternion.norm()).tolist()
-        rows = [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ]
-        matrix = torch.tensor(rows, dtype=torch.float64)
+        matrix = SO3().random(1, generator)[0]
         return ambient_isometry(sphere, matrix, _rotation_name(matrix))
 
     return sample
@@ -88,12 +79,9 @@ def icosahedral_rotations(sphere: Sphere) -> list[Isometry]:
     >>> len(icosahedral_rotations(Sphere()))
     60
     """
-    corners, faces = icosphere(0)
-    turned = torch.cat([faces, faces.roll(-1, dims=1), faces.roll(-2, dims=1)])
-    frames = corners[turned].mT  # the columns are the corners of a face
-    matrices = frames @ torch.linalg.inv(frames[0])
-    order = (matrices - torch.eye(3, dtype=torch.float64)).abs().amax(dim=(1, 2)).argsort(stable=True)
-    return [ambient_isometry(sphere, matrix, _rotation_name(matrix)) for matrix in matrices[order]]
+    return [
+        ambient_isometry(sphere, matrix, _rotation_name(matrix)) for matrix in rotations_of_the_icosahedron()
+    ]
 
 
 def random_gauge(
