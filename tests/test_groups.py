@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from manifoldconv.groups import StructureGroup
+from manifoldconv.groups.named import named_group
 from manifoldconv.orthogonal import describe_element, reflection_matrix, rotation_matrix
 
 PLANE_GROUPS = [
@@ -249,3 +250,54 @@ def test_elements_are_described_in_words() -> None:
     assert describe_element(rotation_matrix(math.pi)) == "rotation by 3.142 rad (180°)"
     assert describe_element(reflection_matrix(math.pi / 4)).startswith("reflection across the line at 0.7854")
     assert describe_element(torch.diag(torch.tensor([1.0, 1.0, -1.0]))) == "reflection diag(1, 1, -1)"
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        StructureGroup.trivial(3),
+        StructureGroup.cyclic(12),
+        StructureGroup.dihedral(5, 0.4),
+        StructureGroup.axial(StructureGroup.dihedral(3), mirrors="half-turns"),
+        StructureGroup.product(StructureGroup.reflection(), StructureGroup.cyclic(3)),
+    ],
+    ids=str,
+)
+def test_a_group_is_known_by_its_elements_in_any_order(group: StructureGroup) -> None:
+    elements = group.elements()
+    shuffled = elements[torch.randperm(len(elements), generator=torch.Generator().manual_seed(1))]
+    assert StructureGroup.from_elements(shuffled) == group
+    assert StructureGroup.from_elements(torch.cat([shuffled, shuffled[:1]])) == group
+    assert StructureGroup.from_elements(shuffled.float(), tolerance=1e-6).order == group.order
+
+
+def test_lists_that_are_not_closed_are_refused_with_the_product_that_is_missing() -> None:
+    turns = StructureGroup.cyclic(4).elements()
+    with pytest.raises(
+        ValueError, match=r"matrix 1 times matrix 2, the rotation by -1.571 rad \(-90°\), is not among"
+    ):
+        StructureGroup.from_elements(turns[:3])
+    with pytest.raises(
+        ValueError, match="matrix 0 times matrix 0, the identity, is not among the 1 matrices"
+    ):
+        StructureGroup.from_elements(reflection_matrix(0.3)[None])
+    with pytest.raises(ValueError, match="is not among the 2 matrices"):
+        StructureGroup.from_elements([torch.eye(2), rotation_matrix(1.0)])
+    with pytest.raises(ValueError, match="matrix 1 is not orthogonal"):
+        StructureGroup.from_elements([torch.eye(2), torch.tensor([[1.0, 0.1], [0.0, 1.0]])])
+    with pytest.raises(ValueError, match="no matrices"):
+        StructureGroup.from_elements(torch.empty(0, 2, 2))
+
+
+def test_groups_are_read_by_their_names() -> None:
+    for group in (StructureGroup.trivial(2), StructureGroup.reflection(), StructureGroup.cyclic(7)):
+        assert named_group(group.name) == group
+    for group in (
+        StructureGroup.dihedral(4),
+        StructureGroup.special_orthogonal(2),
+        StructureGroup.orthogonal(2),
+    ):
+        assert named_group(group.name) == group
+    for name in ("C(0)", "C(1000)", "C(4", "SO(3)", ""):
+        with pytest.raises(ValueError, match="no group of the plane has the name"):
+            named_group(name)

@@ -309,3 +309,60 @@ def test_equal_groups_that_list_their_elements_in_another_order_keep_their_own_r
                 moved = space.sample(nodes @ element.mT)
                 expected = rep_out.matrix(element) @ values @ rep_in.matrix(element).mT
                 assert torch.allclose(moved, expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("axis", [0.0, 0.3])
+def test_restricted_regular_types_are_read_back(axis: float) -> None:
+    whole = StructureGroup.dihedral(4, axis)
+    for subgroup in (StructureGroup.cyclic(4), StructureGroup.cyclic(2), StructureGroup.trivial(2)):
+        rep = Representation("2x0 + regular", whole).restrict(subgroup)
+        again = Representation(str(rep), subgroup)
+        assert again == rep
+        assert torch.equal(again.matrix(subgroup.elements()), rep.matrix(subgroup.elements()))
+        assert again.restrict(StructureGroup.trivial(2)) == rep.restrict(StructureGroup.trivial(2))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("regular of D(3)", "is not a subgroup of"),
+        ("regular of SO(2)", "for finite groups only"),
+        ("regular of everything", "no group of the plane has the name 'everything'"),
+        ("regular of C(4) at 0.3", "no mirror line"),
+        ("regular of D(4) at home", "is read as"),
+    ],
+)
+def test_restricted_regular_types_that_are_none(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Representation(text, StructureGroup.cyclic(4))
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "group"),
+    [
+        ("1 + 2x0", "2", StructureGroup.axial(StructureGroup.cyclic(3))),
+        ("1o + 0o", "1e", StructureGroup.axial(StructureGroup.dihedral(2))),
+        ("regular + 1", "regular + 2", StructureGroup.axial(StructureGroup.cyclic(3))),
+        ("1", "1", StructureGroup.axial(StructureGroup.special_orthogonal(2))),
+        ("2x0 + sign", "0 + 2xsign", StructureGroup.orthogonal(4)),
+        ("3x0", "1 + sign", StructureGroup.orthogonal(5)),
+    ],
+)
+def test_tensor_products_elsewhere_have_the_product_of_the_characters(
+    one: str, two: str, group: StructureGroup
+) -> None:
+    first, second = Representation(one, group), Representation(two, group)
+    product = first.tensor_product(second)
+    assert product.size == first.size * second.size
+    elements = group.sample(20, torch.Generator().manual_seed(0))
+
+    def character(rep: Representation) -> Tensor:
+        return rep.matrix(elements).diagonal(dim1=-2, dim2=-1).sum(-1)
+
+    assert torch.allclose(character(product), character(first) * character(second), atol=1e-10)
+
+
+def test_products_without_a_name_are_refused() -> None:
+    four = StructureGroup.orthogonal(4)
+    with pytest.raises(ValueError, match="1 times 1 has no name"):
+        Representation("1", four).tensor_product(Representation("1", four))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -108,32 +107,10 @@ def _channels(count: int) -> str:
 
 
 def read_group(name: str) -> StructureGroup:
-    """A group of the plane by its name, blanks and case aside.
+    """The group of the option `--group`; `ValueError` with the names that there are."""
+    from manifoldconv.groups.named import named_group
 
-    Raises `ValueError` with the names that there are.
-
-    >>> read_group("c(4)").name, read_group("SO2").name
-    ('C(4)', 'SO(2)')
-    """
-    from manifoldconv.groups import StructureGroup
-
-    text = re.sub(r"\s", "", name).lower()
-    known = {
-        "trivial": StructureGroup.trivial(2),
-        "1": StructureGroup.trivial(2),
-        "reflection": StructureGroup.reflection(),
-        "so(2)": StructureGroup.special_orthogonal(2),
-        "so2": StructureGroup.special_orthogonal(2),
-        "o(2)": StructureGroup.orthogonal(2),
-        "o2": StructureGroup.orthogonal(2),
-    }
-    if text in known:
-        return known[text]
-    parts = re.fullmatch(r"([cd])\(?([1-9]\d{0,2})\)?", text)
-    if not parts or text.count("(") != text.count(")"):
-        raise ValueError(
-            f'--group {name!r}: no group of the plane has this name; there are "trivial", "reflection", "SO(2)", '
-            '"O(2)", and "C(n)" and "D(n)" for n from 1 to 999, such as "C(4)"'
-        )
-    n = int(parts[2])
-    return StructureGroup.cyclic(n) if parts[1] == "c" else StructureGroup.dihedral(n)
+    try:
+        return named_group(name)
+    except ValueError as error:
+        raise ValueError(f"--group {name!r}: {error}") from None

@@ -8,7 +8,13 @@ import torch
 from torch import Tensor
 
 from manifoldconv.groups.finite import finite_group
-from manifoldconv.groups.structure import Structure, by_orientation, planar_structure
+from manifoldconv.groups.structure import (
+    Structure,
+    by_orientation,
+    conjugated_structure,
+    planar_structure,
+    product_structure,
+)
 from manifoldconv.orthogonal import nearest_reflection, reflection_matrix, rotation_matrix
 
 LARGEST_POLYHEDRAL_ORDER = 120
@@ -231,6 +237,21 @@ def _counted_out(codes: list[Code], order: int) -> tuple[list[Code], list[Code]]
                     elements.add(product)
                     frontier.append(product)
     return sorted(elements, key=lambda code: (code[1], code[2], code[0])), generators
+
+
+def axial_structure(planar: Structure, line: Tensor, half_turns: bool) -> Structure:
+    """A group of the plane acting across `line` `(3,)`; its mirrors upright, or as half-turns about their lines."""
+    group = product_structure(planar, Structure(torch.eye(1, dtype=torch.float64)[None]))
+    if half_turns:
+
+        def lifted(matrix: Tensor) -> Tensor:
+            return torch.block_diag(matrix[:2, :2], torch.linalg.det(matrix)[None, None].round())
+
+        group = group._replace(
+            components=torch.stack([lifted(matrix) for matrix in group.components]),
+            generators=tuple(lifted(matrix) for matrix in group.generators),
+        )
+    return conjugated_structure(group, basis_about(line))
 
 
 def basis_about(line: Tensor) -> Tensor:

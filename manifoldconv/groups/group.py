@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from manifoldconv.errors import float64
-from manifoldconv.groups.closure import basis_about, closure
+from manifoldconv.groups import elements
+from manifoldconv.groups.closure import axial_structure, closure
 from manifoldconv.groups.names import axis_direction, group_name
 from manifoldconv.groups.report import GeneratedReport
 from manifoldconv.groups.structure import (
@@ -25,9 +26,7 @@ from manifoldconv.orthogonal import (
     Matrices,
     describe_element,
     orthogonal_stack,
-    plane_rotation,
     reflection_matrix,
-    rotation_matrix,
 )
 
 
@@ -137,17 +136,7 @@ class StructureGroup:
         line = float64("axis", axis, (3,))
         if line.ndim != 1 or not float(line.norm()) > 0:
             raise ValueError(f"axis must be one direction of R³ other than 0; got {line.tolist()}")
-        group = product_structure(planar.structure, cls.trivial(1).structure)
-        if mirrors == "half-turns":
-
-            def lifted(matrix: Tensor) -> Tensor:
-                return torch.block_diag(matrix[:2, :2], torch.linalg.det(matrix)[None, None].round())
-
-            components = torch.stack([lifted(matrix) for matrix in group.components])
-            group = group._replace(
-                components=components, generators=tuple(lifted(m) for m in group.generators)
-            )
-        return cls(conjugated_structure(group, basis_about(line)))
+        return cls(axial_structure(planar.structure, line, half_turns=mirrors == "half-turns"))
 
     @classmethod
     def product(cls, *groups: StructureGroup) -> StructureGroup:
@@ -191,6 +180,7 @@ class StructureGroup:
         Source: the classification of the closed subgroups of O(3), Golubitsky, Stewart and Schaeffer 1988,
         XIII §9.
 
+        >>> from manifoldconv.orthogonal import reflection_matrix, rotation_matrix
         >>> StructureGroup.generated([reflection_matrix(0.0), reflection_matrix(math.pi / 3)]).name
         'D(3)'
         >>> StructureGroup.generated(rotation_matrix(torch.tensor([1.0]))).name
@@ -201,6 +191,38 @@ class StructureGroup:
         return cls(closure(stack, tolerance, max_order))
 
     @classmethod
+    def from_elements(cls, matrices: Matrices, tolerance: float = 1e-9) -> StructureGroup:
+        """The finite group whose elements are orthogonal matrices `(k, d, d)`, given all, in any order.
+
+        A list that repeats an element counts it once. `elements()` has them in the order of the package.
+
+        Args:
+            matrices: `(k, d, d)`, or a sequence of `(d, d)`; at least one.
+            tolerance: in matrix entries; how far a product may lie from the element that it is.
+
+        Raises `ValueError` where the list is not closed under products, naming the first two whose product is
+        missing, and where a matrix is not orthogonal. For the group that matrices generate see `generated`.
+
+        >>> quarter = torch.tensor([[0.0, -1.0], [1.0, 0.0]])
+        >>> StructureGroup.from_elements([torch.eye(2), quarter])
+        Traceback (most recent call last):
+        ValueError: not a group: matrix 1 times matrix 1, the rotation by 3.142 rad (180°), is not among the 2 matrices
+        """
+        stack = orthogonal_stack(matrices, tolerance)
+        if not len(stack):
+            raise ValueError("a group has at least one element; got no matrices")
+        # Factors that are off by the tolerance make products that are off by twice that, and by their rounding.
+        near = 3 * max(tolerance, ORTHOGONAL_TOLERANCE)
+        missing = elements.missing_product(stack, near)
+        if missing is not None:
+            i, j = missing
+            raise ValueError(
+                f"not a group: matrix {i} times matrix {j}, the {describe_element(stack[i] @ stack[j])}, is not among "
+                f"the {len(stack)} matrices"
+            )
+        return cls.generated(stack, near, len(stack))
+
+    @classmethod
     def generated_report(
         cls, matrices: Matrices, tolerances: Sequence[float] = (1e-9, 1e-6, 1e-3), max_order: int = 360
     ) -> GeneratedReport:
@@ -209,6 +231,7 @@ class StructureGroup:
         The first tolerance is the one reported; the others say how near the group is to another one, as a
         scanned flat plate is almost trivial.
 
+        >>> from manifoldconv.orthogonal import rotation_matrix
         >>> off = [rotation_matrix(math.pi / 2 + 1e-7)]
         >>> print(StructureGroup.generated_report(off))
         SO(2) (no finite group of at most 360 rotations lies within 1e-09); C(4) within 1e-06 and 0.001
@@ -341,32 +364,12 @@ class StructureGroup:
         A rotation by 1 rad, an irrational part of a full turn, has powers dense in SO(2); rotations by
         1 rad in the planes of neighbouring axes generate a dense subgroup of SO(d).
         """
-        turn = rotation_matrix(1.0)
-        turns = [
-            self._block_rotation(block, turn, i, i + 1)
-            for block in self.structure.blocks
-            for i in range(block.shape[1] - 1)
-        ]
-        return [*turns, *(matrix.clone() for matrix in self.structure.generators)]
+        return elements.generators(self.structure)
 
     @property
     def infinitesimal_generators(self) -> list[Tensor]:
         """Skew matrices `(d, d)` that generate the Lie algebra; [] for a finite group."""
-        found = []
-        for block in self.structure.blocks:
-            for i in range(block.shape[1] - 1):
-                a, b = block[:, i], block[:, i + 1]
-                found.append(b[:, None] * a - a[:, None] * b)
-        return found
-
-    def _block_rotation(self, block: Tensor, turn: Tensor, i: int, j: int) -> Tensor:
-        inner = plane_rotation(turn, block.shape[1], i, j)
-        return self._in_block(block, inner)
-
-    def _in_block(self, block: Tensor, inner: Tensor) -> Tensor:
-        """Elements `(..., k, k)` of SO(k) acting on the span of a block `(d, k)`, as `(..., d, d)`."""
-        identity = torch.eye(self.dimension, dtype=torch.float64)
-        return identity + block @ (inner - torch.eye(block.shape[1], dtype=torch.float64)) @ block.mT
+        return elements.infinitesimal_generators(self.structure)
 
     def elements(self) -> Tensor:
         """All elements `(order, d, d)`; in the plane the rotations by 2πk/n, then those times the mirror.
@@ -380,11 +383,7 @@ class StructureGroup:
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
         """Independent elements `(count, d, d)` from the Haar measure (uniform on a finite group)."""
-        components = self.structure.components
-        found = components[torch.randint(len(components), (count,), generator=generator)]
-        for block in self.structure.blocks:
-            found = found @ self._in_block(block, _haar_rotations(count, block.shape[1], generator))
-        return found
+        return elements.sample(self.structure, count, generator)
 
     def test_elements(self) -> Tensor:
         """Elements `(k, d, d)`, always the same, that an invariance check runs over; k = 0 if trivial.
@@ -393,18 +392,7 @@ class StructureGroup:
         angle in every coordinate plane of the V_j (equidistributed: no low band limit is missed), and the
         generators of the components.
         """
-        golden = math.pi * (3 - math.sqrt(5))
-        turns = rotation_matrix(golden * torch.arange(1, 33, dtype=torch.float64))
-        found = [
-            self._block_rotation(block, turn, i, j)
-            for block in self.structure.blocks
-            for i in range(block.shape[1])
-            for j in range(i + 1, block.shape[1])
-            for turn in turns
-        ]
-        found += [matrix.clone() for matrix in self.structure.generators]
-        d = self.dimension
-        return torch.stack(found) if found else torch.empty(0, d, d, dtype=torch.float64)
+        return elements.test_elements(self.structure)
 
     # ---------------------------------------------------------------- membership
 
@@ -412,20 +400,9 @@ class StructureGroup:
         """Whether `matrix` `(d, d)` is an element, up to `tolerance` in its entries."""
         d = self.dimension
         matrix = float64("matrix", matrix, (d, d))
-        identity = torch.eye(d, dtype=torch.float64)
         if matrix.ndim != 2:
             raise ValueError(f"matrix must have shape ({d}, {d}); got {tuple(matrix.shape)}")
-        if float((matrix.mT @ matrix - identity).abs().max()) > 2 * tolerance:
-            return False
-        # c⁻¹ matrix must lie in the connected part for one of the components c.
-        rest = self.structure.components.mT @ matrix
-        nearest = identity.expand_as(rest)
-        inside = torch.ones(len(rest), dtype=torch.bool)
-        for block in self.structure.blocks:
-            inner = block.mT @ rest @ block
-            inside &= torch.linalg.det(inner) > 0
-            nearest = nearest + block @ (inner - torch.eye(block.shape[1], dtype=torch.float64)) @ block.mT
-        return bool((inside & ((rest - nearest).abs().amax((-2, -1)) <= tolerance)).any())
+        return elements.contains(self.structure, matrix, tolerance)
 
     def contains_group(self, other: StructureGroup, tolerance: float = 1e-9) -> bool:
         """Whether every element of `other` is an element of this one, axes and mirrors up to `tolerance`."""
@@ -461,15 +438,6 @@ class StructureGroup:
         if self.axis_direction is not None:
             axis = ", axis=(" + ", ".join(f"{x:.6g}" for x in self.axis_direction.tolist()) + ")"
         return f"StructureGroup({self.name!r}, dimension={self.dimension}{axis})"
-
-
-def _haar_rotations(count: int, d: int, generator: torch.Generator) -> Tensor:
-    """Independent Haar elements `(count, d, d)` of SO(d)."""
-    normal = torch.randn(count, d, d, generator=generator, dtype=torch.float64)
-    q, r = torch.linalg.qr(normal)
-    # QR is unique, hence equivariant and Haar, only with a positive diagonal in R (Mezzadri 2007).
-    q = q * torch.sign(torch.diagonal(r, dim1=-2, dim2=-1))[:, None, :]
-    return torch.cat([q[..., :-1], q[..., -1:] * torch.linalg.det(q).sign()[:, None, None]], -1)
 
 
 def _positive_whole(name: str, value: int) -> int:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from manifoldconv.groups import StructureGroup
+from manifoldconv.groups.named import named_group
 from manifoldconv.representations.harmonics import wigner_matrix
 
 NEAR_THE_GROUP = 1e-3
@@ -58,6 +59,8 @@ def block(name: str, group: StructureGroup) -> Block:
     """The block of that name for a group. Raises `ValueError` for names that the group does not have."""
     if name == "regular":
         return replace(_regular(group), origin=(name, group))
+    if name.startswith("regular of "):
+        return regular_of(_larger_group(name), group)
     if name == "sign" and not group.reverses_orientation:
         name = "0"
     makers = {2: _planar, 3: _spatial}
@@ -168,6 +171,34 @@ def _alternating(m: int, axis: float, mirror_sign: int, group: StructureGroup) -
         return value[..., None, None]
 
     return function
+
+
+def regular_of(larger: StructureGroup, group: StructureGroup) -> Block:
+    """The regular block of a larger finite group, as a representation of a subgroup: the same channels.
+
+    Its name is "regular of D(4)", and where that is not the D(4) with a mirror along the first axis, "regular of D(4)
+    at 0.3" (radians).
+    """
+    if not larger.contains_group(group):
+        raise ValueError(f"{group!r} is not a subgroup of {larger!r}")
+    whole = _regular(larger)
+    turned = f" at {larger.axis!r}" if larger.axis else ""
+    return replace(whole, name=f"regular of {larger.name}{turned}", origin=("regular", larger))
+
+
+def _larger_group(name: str) -> StructureGroup:
+    """The group of the plane in "regular of D(4)" or "regular of D(4) at 0.3"."""
+    parts = re.fullmatch(r"regular of ([^ ]+)(?: at ([0-9.e+-]+))?", name)
+    if not parts:
+        raise ValueError(
+            f'a restricted regular block is read as "regular of D(4)" or "regular of D(4) at 0.3"; got {name!r}'
+        )
+    found = named_group(parts[1])
+    if parts[2] is None:
+        return found
+    if not found.reverses_orientation or found.rotation_order is None:
+        raise ValueError(f"{found.name} has no mirror line to lie at an angle; got {name!r}")
+    return StructureGroup.dihedral(found.rotation_order, float(parts[2]))
 
 
 def _regular(group: StructureGroup) -> Block:

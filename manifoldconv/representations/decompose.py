@@ -33,12 +33,12 @@ def irreducible_names(group: StructureGroup, limit: int) -> list[str]:
 
 
 def product_names(first: Representation, second: Representation) -> list[tuple[str, int]]:
-    """The irreducible representations in a tensor product, with multiplicities, in their listed order."""
+    """The named representations in a tensor product, with multiplicities, in their listed order."""
     group = first.group
-    if group.dimension == 3 and group.holds_rotations:
-        return _clebsch_gordan(first, second)
+    if group.dimension == 3:
+        return _in_space(first, second)
     if group.dimension != 2:
-        raise ValueError(f"tensor products are reduced for the plane, SO(3) and O(3); not for {group!r}")
+        return _of_signs(first, second)
     stand_in = group
     if not group.is_finite:
         # Frequencies up to half the order of C(n), D(n) are told apart by those, and have the same names
@@ -61,12 +61,37 @@ def _character(representation: Representation, elements: Tensor) -> Tensor:
     return representation.matrix(elements).diagonal(dim1=-2, dim2=-1).sum(-1)
 
 
-def _clebsch_gordan(first: Representation, second: Representation) -> list[tuple[str, int]]:
-    """l ⊗ l' = |l - l'| ⊕ ... ⊕ (l + l'), parities multiply."""
+def _in_space(first: Representation, second: Representation) -> list[tuple[str, int]]:
+    """l ⊗ l' = |l - l'| ⊕ ... ⊕ (l + l'), parities multiply; regular ⊗ ρ is dim ρ copies of regular."""
     counts: Counter[tuple[int, str]] = Counter()
+    regular = 0
     for one, times in first.terms:
         for two, again in second.terms:
+            names = (one.name, two.name)
+            if any(" of " in name for name in names):
+                raise ValueError(f"{names[0]} times {names[1]} has no name among the field types")
+            if "regular" in names:
+                regular += times * again * one.size * two.size
+                continue
             parity = "" if one.name.isdigit() else "e" if one.name[-1] == two.name[-1] else "o"
             for degree in range(abs(one.frequency - two.frequency), one.frequency + two.frequency + 1):
                 counts[degree, parity] += times * again
-    return [(f"{degree}{parity}", count) for (degree, parity), count in sorted(counts.items())]
+    found = [(f"{degree}{parity}", count) for (degree, parity), count in sorted(counts.items())]
+    order = first.group.order
+    return found + ([("regular", regular // order)] if order and regular else [])
+
+
+def _of_signs(first: Representation, second: Representation) -> list[tuple[str, int]]:
+    """Scalars and signs times anything, in dimensions where nothing else is named."""
+    counts: Counter[str] = Counter()
+    for one, times in first.terms:
+        for two, again in second.terms:
+            if one.name == "0" or two.name == "0":
+                counts[two.name if one.name == "0" else one.name] += times * again
+            elif one.name == two.name == "sign":
+                counts["0"] += times * again
+            else:
+                raise ValueError(
+                    f"{one.name} times {two.name} has no name among the field types of {first.group!r}"
+                )
+    return list(counts.items())

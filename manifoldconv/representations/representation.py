@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from manifoldconv.errors import float64
 from manifoldconv.groups import StructureGroup
-from manifoldconv.representations.blocks import Block, block
+from manifoldconv.representations.blocks import Block, block, regular_of
 from manifoldconv.representations.decompose import irreducible_names, product_names
 
 
@@ -41,7 +41,8 @@ class Representation:
         "half". D(n), n even: "n/2+" and "n/2-" are one channel each, +1 and -1 on the mirror at
             `group.axis`; escnn calls them (0, n/2) and (1, n/2), and "m", "sign" and "0" there are (1, m),
             (1, 0) and (0, 0).
-        "regular": finite groups; ρ(g) e_h = e_{gh}, channels in the order of `group.elements()`.
+        "regular": finite groups; ρ(g) e_h = e_{gh}, channels in the order of `group.elements()`. "regular of
+            D(4)": that of a larger group, for a subgroup of it, as `restrict` gives it.
     Names in space:
         "l": degree l, 2l + 1 channels, in the basis of e3nn (real spherical harmonics, polar axis y, m =
             -l, ..., l), so "1" is the vector (x, y, z). "le" and "lo" add the parity under -1, where the
@@ -170,9 +171,11 @@ class Representation:
         return Representation.of_terms(self.group, [*self.terms, *other.terms])
 
     def tensor_product(self, other: Representation) -> Representation:
-        """The type of ρ ⊗ ρ', as the sum of irreducible ones, a change of basis away.
+        """The type of ρ ⊗ ρ', as a sum of named ones, a change of basis away.
 
-        For the groups of the plane, SO(3) and O(3). Raises `ValueError` for others.
+        Irreducible ones for the groups of the plane, SO(3) and O(3). For other groups of space the degrees into
+        which the product falls under SO(3) or O(3), and regular ⊗ ρ = dim ρ copies of regular. In other dimensions
+        where one factor consists of scalars, or both of one-channel blocks. Raises `ValueError` elsewhere.
 
         >>> vector = Representation("1", StructureGroup.orthogonal(2))
         >>> vector.tensor_product(vector)
@@ -185,7 +188,8 @@ class Representation:
     def restrict(self, subgroup: StructureGroup) -> Representation:
         """The same matrices, as a representation of a subgroup; channels stay where they are.
 
-        A regular block keeps the channels of the larger group, and is then called "regular of ...".
+        A regular block keeps the channels of the larger group, and is then called "regular of D(4)", or "regular of
+        D(4) at 0.3" where its mirror lies at 0.3 rad. For groups of the plane `Representation` reads this name too.
 
         >>> Representation("sign + 2", StructureGroup.orthogonal(2)).restrict(StructureGroup.cyclic(4))
         Representation('1x0 + 2x2', C(4))
@@ -206,8 +210,7 @@ class Representation:
     def _restricted(self, old: Block, subgroup: StructureGroup) -> tuple[Block, int]:
         """The block of a subgroup, and how many copies of it, with the same matrices."""
         if old.name.startswith("regular"):
-            name = old.name if " of " in old.name else f"regular of {self.group.name}"
-            return replace(old, name=name), 1
+            return (old if " of " in old.name else regular_of(self.group, subgroup)), 1
         candidates = [old.name]
         if old.size == 1:
             names = {2: irreducible_names(subgroup, 1) if subgroup.dimension == 2 else [], 3: ["0e", "0o"]}
@@ -248,7 +251,7 @@ def _parsed(text: str) -> list[tuple[str, int]]:
     terms = []
     # "2+" is a name: only a plus before another term joins.
     for term in re.split(r"\s*\+\s*(?=[A-Za-z0-9])", text.strip()):
-        found = re.fullmatch(r"(?:(\d+)\s*x\s*)?([A-Za-z0-9]+[+-]?)", term.strip())
+        found = re.fullmatch(r"(?:(\d+)\s*x\s*)?([A-Za-z0-9]+[+-]?|regular of .+)", term.strip())
         if not found:
             raise ValueError(
                 f'a field type is written as "2x0 + 1x1"; got {text!r}, where {term!r} is no term'
