@@ -21,26 +21,13 @@ from torch import Tensor
 from manifoldconv.groups import StructureGroup
 from manifoldconv.representations import Representation
 from manifoldconv.representations.blocks import Block
-from manifoldconv.representations.harmonics import circular_harmonics, spherical_harmonics
+from manifoldconv.representations.harmonics import harmonics
+from manifoldconv.representations.polynomials import harmonic_count, harmonic_matrix
+
+__all__ = ["angular_solutions", "harmonics"]
 
 NULL = 1e-10
 """Squared singular values below this are zero: matrices here are exact to 1e-14, and C(1000) has 4e-5."""
-
-
-def harmonics(nodes: Tensor, order: int) -> Tensor:
-    """The real harmonics of one order at the directions of nodes `(..., d)`: `(..., n)`, n their number.
-
-    Orthonormal in the mean over the sphere. At the origin the values belong to no direction, and are those
-    of an axis.
-    """
-    if nodes.shape[-1] == 2:
-        return circular_harmonics(nodes, order)
-    # The norm has no gradient at 0; there the direction is a constant.
-    squared = nodes.square().sum(-1, keepdim=True)
-    at_origin = squared == 0
-    length = torch.sqrt(torch.where(at_origin, 1.0, squared))
-    axis = torch.tensor([0.0, 0.0, 1.0], dtype=nodes.dtype, device=nodes.device)
-    return spherical_harmonics(torch.where(at_origin, axis, nodes / length), order)
 
 
 @lru_cache(maxsize=4096)
@@ -54,6 +41,8 @@ def angular_solutions(block_in: Block, block_out: Block, group: StructureGroup, 
     rep_out = Representation.of_terms(group, [(block_out, 1)])
     angle = Representation.of_terms(group, [(_harmonic_block(order, group.dimension), 1)])
     sizes = (rep_out.size, rep_in.size, angle.size)
+    if not angle.size:  # on a line there are the orders 0 and 1
+        return torch.empty(0, *sizes, dtype=torch.float64)
     identities = [torch.eye(size, dtype=torch.float64) for size in sizes]
     rows = []
     for h in group.structure.generators:
@@ -77,6 +66,9 @@ def _kron(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
 
 def _harmonic_block(order: int, dimension: int) -> Block:
     """The representation of O(d) on harmonics of one order."""
+    if dimension not in (2, 3):
+        size = harmonic_count(dimension, order)
+        return Block(f"harmonics of degree {order}", size, order, lambda g: harmonic_matrix(g, order))
     everything = StructureGroup.orthogonal(dimension)
     parity = "eo"[order % 2] if dimension == 3 else ""
     return next(iter(Representation(f"{order}{parity}", everything).terms))[0]

@@ -8,6 +8,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from manifoldconv.representations.polynomials import harmonic_polynomials
+
 
 def circular_harmonics(nodes: Tensor, order: int) -> Tensor:
     """cos mθ, sin mθ, times √2, at the angles of nodes `(..., 2)`: `(..., 2)`; for m = 0 just 1, `(..., 1)`.
@@ -42,6 +44,24 @@ def spherical_harmonics(directions: Tensor, degree: int) -> Tensor:
         positive.append(scale * legendre * real[m])
         negative.append(scale * legendre * imaginary[m])
     return torch.stack([*negative[:0:-1], *positive], -1)
+
+
+def harmonics(nodes: Tensor, order: int) -> Tensor:
+    """The real harmonics of one order at the directions of nodes `(..., d)`: `(..., n)`, n their number.
+
+    Orthonormal in the mean over the sphere. At the origin the values belong to no direction, and are those
+    of an axis.
+    """
+    d = nodes.shape[-1]
+    if d == 2:
+        return circular_harmonics(nodes, order)
+    # The norm has no gradient at 0; there the direction is a constant.
+    squared = nodes.square().sum(-1, keepdim=True)
+    at_origin = squared == 0
+    length = torch.sqrt(torch.where(at_origin, 1.0, squared))
+    axis = torch.eye(d, dtype=nodes.dtype, device=nodes.device)[-1]
+    directions = torch.where(at_origin, axis, nodes / length)
+    return spherical_harmonics(directions, order) if d == 3 else harmonic_polynomials(directions, order)
 
 
 def _legendre_without_sines(y: Tensor, degree: int, m: int) -> Tensor:
