@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from manifoldconv.accuracy import warn_where_coarse, warn_where_lopsided
+from manifoldconv.batches import join
 from manifoldconv.carried import BoundaryPolicy, Frames, carried_frames, check_request
 from manifoldconv.errors import GeometryError, float64
 from manifoldconv.frames import FrameField
@@ -406,66 +407,10 @@ class Pullback:
     def batch(pullbacks: Sequence[Pullback]) -> Pullback:
         """Several manifolds as one: their sites one after the other, in a block-diagonal pullback without padding.
 
-        They must have the same rule, boundary policy and width of stencil; kernels must suit all their groups.
+        They must have the same rule and boundary policy; kernels must suit all their groups. Where stencils differ in
+        width (vertices beside faces), the narrower ones get entries of weight 0, of which no operator keeps a trace.
+        For fields and labels along with them, and the way back, see `manifoldconv.batches`.
+
+        Raises `ValueError`, naming both sides, for pullbacks that do not fit each other.
         """
-        if not pullbacks:
-            raise ValueError("a batch needs at least one pullback")
-        first = pullbacks[0]
-        for number, other in enumerate(pullbacks):
-            same_rule = torch.equal(other.rule.nodes, first.rule.nodes) and torch.equal(
-                other.rule.weights, first.rule.weights
-            )
-            if (
-                not same_rule
-                or other.boundary != first.boundary
-                or other.index.shape[-1] != first.index.shape[-1]
-            ):
-                raise ValueError(
-                    f"pullback {number} has another rule, boundary policy or stencil than pullback 0"
-                )
-        if any(pullback.places is not None for pullback in pullbacks):
-            raise ValueError("pullbacks whose sites have nodes of their own (over_sites) cannot be batched")
-        offsets, total = [], 0
-        for pullback in pullbacks:
-            offsets.append(total)
-            total += pullback.n_sources
-        gauges = [p.gauge for p in pullbacks]
-        if any(gauge is not None for gauge in gauges):
-            eye = torch.eye(first.transport.shape[-1], dtype=torch.float64, device=first.index.device)
-            gauge = torch.cat([eye.expand(len(p), -1, -1) if p.gauge is None else p.gauge for p in pullbacks])
-        else:
-            gauge = None
-        return replace(
-            first,
-            index=torch.cat([p.index + offset for p, offset in zip(pullbacks, offsets, strict=True)]),
-            weight=torch.cat([p.weight for p in pullbacks]),
-            transport=torch.cat([p.transport for p in pullbacks]),
-            n_sources=total,
-            group=_common_group([p.group for p in pullbacks]),
-            gauge=gauge,
-            density=_joined_density(pullbacks),
-        )
-
-
-def _joined_density(pullbacks: Sequence[Pullback]) -> Tensor | None:
-    """The densities one after the other; 1 where a pullback has none."""
-    if all(pullback.density is None for pullback in pullbacks):
-        return None
-    return torch.cat([torch.ones_like(p.coverage) if p.density is None else p.density for p in pullbacks])
-
-
-def _common_group(groups: Sequence[StructureGroup | None]) -> StructureGroup | None:
-    """The smallest group that holds the holonomy of every part; None where all frames were declared."""
-    result = None
-    for group in groups:
-        if group is None:
-            continue
-        if result is None:
-            result = group
-        elif not result.contains_group(group):
-            result = (
-                group
-                if group.contains_group(result)
-                else result.with_generators(torch.stack(group.generators))
-            )
-    return result
+        return join(pullbacks)

@@ -42,7 +42,8 @@ ONLY_IN = {
     "potpourri3d": ("surface",),
     "geomstats": ("manifolds",),
     "lightning": (),
-    "torch_geometric": (),
+    "torch_geometric": ("pyg",),
+    "distributed": ("precompute",),
 }
 
 
