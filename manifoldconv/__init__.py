@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a 
     from manifoldconv import frame_fields as frame_fields
     from manifoldconv import homogeneous as homogeneous
     from manifoldconv import kernels as kernels
+    from manifoldconv import lifting as lifting
     from manifoldconv import ops as ops
     from manifoldconv import testing as testing
     from manifoldconv import training as training
@@ -70,7 +71,17 @@ if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a 
 
 __version__ = "0.1.0"
 
-_MODULES = ("datasets", "differential", "frame_fields", "homogeneous", "kernels", "ops", "testing", "training")
+_MODULES = (
+    "datasets",
+    "differential",
+    "frame_fields",
+    "homogeneous",
+    "kernels",
+    "lifting",
+    "ops",
+    "testing",
+    "training",
+)
 _HOMES = {
     "convolve": "correlate",
     "correlate": "correlate",

@@ -29,6 +29,7 @@ FORBIDDEN = {
     "kernels": (*GEOMETRY, "sampling", *EVALUATION, *FACES),
     "pullback": ("kernels", "correlate", "nn", *FACES),
     "ops": (*GEOMETRY, "kernels", "pullback", "correlate", "nn", *FACES),
+    "lifting": ("kernels", "correlate", "nn", *FACES),
     "correlate": ("nn", *FACES),
     "nn": FACES,
     "plot": ("view", "cli"),
