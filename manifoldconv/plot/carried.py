@@ -1,4 +1,4 @@
-"""One kernel carried along two paths between the same two points: what holonomy does to it."""
+"""A kernel carried along a path, or along two between the same two points: what holonomy does to it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from manifoldconv.surface.surface import MeshSurface
 
 Array = NDArray[np.float64]
+Color = tuple[float, float, float]
 
 PATHS = ((0.12, 0.35, 0.65), (0.80, 0.33, 0.05))
 STEPS = 24  # points of a curve for each segment of a path
@@ -32,14 +33,14 @@ def figure_carried(
     surface: MeshSurface,
     kernel: Kernel,
     path_a: Any,
-    path_b: Any,
+    path_b: Any = None,
     *,
     radius: float | None = None,
     camera: Camera | None = None,
     width: int = 1900,
     background: Background = "white",
 ) -> None:
-    """Write the picture of Γ_a k, Γ_b k and their difference, with both paths on the surface.
+    """Write the picture of k and Γ_a k, and with a second path of Γ_b k and the difference, beside the paths.
 
     Along either path an arrow is carried: the first axis of the kernel's frame. At the end the two arrows, and the two
     kernels, differ by the holonomy of the loop that the paths make: the curvature between them.
@@ -48,19 +49,16 @@ def figure_carried(
         path: PNG, PDF, SVG, ... by its suffix.
         surface: with an embedding.
         kernel: scalar, in the frame at the common start.
-        path_a, path_b: polylines of shortest geodesics, `SurfacePoint`, with common first and last points.
+        path_a: a polyline of shortest geodesics, `SurfacePoint`.
+        path_b: another with the same first and last points; None for one path alone.
         radius: of the discs that show the kernels; default the kernel's extent cut at half.
         width: in pixels.
 
     Raises:
         ValueError: where the paths do not start and end together, or the kernel is not scalar, or of no known extent.
     """
-    one, other = surface.as_path(path_a), surface.as_path(path_b)
-    for name, end in (("start", 0), ("end", -1)):
-        first, second = (p[end % len(p) : end % len(p) + 1] for p in (one, other))
-        gap = float(surface.distance_between_points(first, second)[0])
-        if not gap <= 1e-6 * surface.mean_edge_length:
-            raise ValueError(f"the two paths must {name} at one point; theirs lie {gap:.3g} apart")
+    ways = [surface.as_path(way) for way in (path_a, path_b) if way is not None]
+    _check_ends(surface, ways)
     if kernel.value_shape:
         raise ValueError(
             f"a scalar kernel is drawn as a disc; {kernel.name} maps {kernel.rep_in} to {kernel.rep_out}"
@@ -68,64 +66,95 @@ def figure_carried(
     if radius is None and kernel.extent is None:
         raise ValueError(f"{kernel.name} has no known extent; give radius, that of the discs")
     shown = radius or 0.5 * float(kernel.extent or 0)
-    # Both kernels in the frame in which the first path writes its end.
-    closing = surface.reframe(other[-1 % len(other) :][:1], one[-1 % len(one) :][:1])[0]
-    transports = surface.transport(one), closing @ surface.transport(other)
-    loop = transports[1].mT @ transports[0]
-    angle = math.degrees(math.atan2(float(loop[1, 0]), float(loop[0, 0])))
+    transports = [_in_one_frame(surface, way, ways[0]) for way in ways]
     nodes = torch.from_numpy(disc_nodes(shown))
     discs = [kernel(nodes).numpy(), *(kernel.transformed(t)(nodes).numpy() for t in transports)]
-    size = float(np.abs(np.stack(discs)).max())
+    titles, colors = ["kernel at the start", "carried along path a"], ["", PATHS[0]]
+    if len(ways) == 1:
+        titles[1] = "carried along the path"
+    else:
+        loop = transports[1].mT @ transports[0]
+        angle = math.degrees(math.atan2(float(loop[1, 0]), float(loop[0, 0])))
+        turned = "and a reflection" if float(torch.linalg.det(loop)) < 0 else f"by {abs(angle):.1f}°"
+        titles += ["carried along path b", f"difference: turned {turned}"]
+        colors += [PATHS[1], ""]
+        discs.append(discs[1] - discs[2])
+    size = float(np.abs(np.stack(discs[:3])).max())
     scale = ColorScale.of(discs[0], limits=(-size, size), label="value of the kernel")
 
     height, dpi = round(0.5 * width), max(1, round(width / 10))
     page = Page.blank(width, height, background, dpi)
-    scene = _scene(surface, (one, other), shown)
-    scene.draw(page.panel(0, 0, 0.46 * width, height), camera=camera or Camera())
-    turned = "and a reflection" if float(torch.linalg.det(loop)) < 0 else f"by {abs(angle):.1f}°"
-    titles = (
-        "kernel at the start",
-        "carried along path a",
-        "carried along path b",
-        f"difference: turned {turned}",
-    )
-    values = [*discs, discs[1] - discs[2]]
-    colors = (page.text, *PATHS, page.text)
-    side = 0.225 * width
-    for k, (title, value, color) in enumerate(zip(titles, values, colors, strict=True)):
+    _scene(surface, ways, shown).draw(page.panel(0, 0, 0.46 * width, height), camera=camera or Camera())
+    rows = len(ways)
+    for k, (title, value, color) in enumerate(zip(titles, discs, colors, strict=True)):
         x = (0.47 + 0.265 * (k % 2 + 0.5)) * width
-        y = height - (k // 2 + 0.5) * 0.455 * height - 0.01 * height
-        draw_disc(page, (x, y - 0.012 * height), min(side, 0.385 * height), value, scale)
-        page.write(x, y + 0.208 * height, title, 8, color=color)
+        y = height - (k // 2 + 0.5) * 0.91 / rows * height - 0.01 * height
+        draw_disc(page, (x, y - 0.012 * height), min(0.225 * width, 0.385 * height), value, scale)
+        page.write(
+            x, y + 0.208 * height, title, 8, color=path_color(color, background) if color else page.text
+        )
     page.colorbar(scale, 0.735 * width, 0.065 * height, 0.3 * width)
     page.save(path)
 
 
-def _scene(surface: MeshSurface, paths: tuple[SurfacePoint, SurfacePoint], length: float) -> Scene:
-    """The surface with the two paths and an arrow carried along each."""
+def path_color(color: Color, background: Background) -> Color:
+    """A path's colour for text: lighter on a dark page."""
+    return (
+        (color[0] * 0.5 + 0.5, color[1] * 0.5 + 0.5, color[2] * 0.5 + 0.5) if background == "dark" else color
+    )
+
+
+def _check_ends(surface: MeshSurface, ways: list[SurfacePoint]) -> None:
+    if len(ways) == 1:
+        return
+    for name, end in (("start", 0), ("end", -1)):
+        first, second = (p[end % len(p) : end % len(p) + 1] for p in ways)
+        gap = float(surface.distance_between_points(first, second)[0])
+        if not gap <= 1e-6 * surface.mean_edge_length:
+            raise ValueError(f"the two paths must {name} at one point; theirs lie {gap:.3g} apart")
+
+
+def _in_one_frame(surface: MeshSurface, way: SurfacePoint, first: SurfacePoint) -> torch.Tensor:
+    """The transport along a way, written in the frame in which the first way writes their common end."""
+    closing = surface.reframe(way[len(way) - 1 :], first[len(first) - 1 :])[0]
+    return closing @ surface.transport(way)
+
+
+def _scene(surface: MeshSurface, paths: list[SurfacePoint], length: float) -> Scene:
+    """The surface with the paths and an arrow carried along each."""
     vertices = surface.embedding.vertices
     diagonal = float(np.linalg.norm(np.ptp(vertices, axis=0)))
     length = min(length, 0.09 * diagonal)
     scene = Scene().surface(vertices, surface.faces)
-    for way, color in zip(paths, PATHS, strict=True):
-        points, vectors, normals = _carried(surface, way)
+    for way, color in zip(paths, PATHS, strict=False):
+        points, vectors, normals = carried_along(surface, way)
         scene = scene.curves([points + 0.003 * diagonal * normals], color=color, radius=0.004 * diagonal)
-        run = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
-        at = np.searchsorted(
-            run, np.linspace(0, run[-1] * (1 - 1e-9), max(2, round(run[-1] / (1.1 * length))))
-        )
+        at = spread_out(points, 1.1 * length)
         lifted = points[at] + 0.008 * diagonal * normals[at]
         scene = scene.arrows(lifted, length * vectors[at], color=color, radius=0.004 * diagonal)
     ends = surface.embed(paths[0][[0, len(paths[0]) - 1]]).numpy()
     return scene.points(ends, color=(0.13, 0.14, 0.17), radius=0.011 * diagonal)
 
 
-def _carried(surface: MeshSurface, way: SurfacePoint) -> tuple[Array, Array, Array]:
-    """Points `(P, 3)` of a polyline of geodesics, the first axis carried to each `(P, 3)`, and normals `(P, 3)`."""
+def spread_out(points: Array, distance: float) -> NDArray[np.int64]:
+    """Indices of points along a polyline `(P, 3)`, about `distance` apart, from the first to nearly the last."""
+    run = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+    wanted = np.linspace(0, run[-1] * (1 - 1e-9), max(2, round(run[-1] / distance)))
+    return np.asarray(np.searchsorted(run, wanted), dtype=np.int64)
+
+
+def carried_along(
+    surface: MeshSurface, way: SurfacePoint, vector: torch.Tensor | None = None
+) -> tuple[Array, Array, Array]:
+    """Points `(P, 3)` of a polyline of geodesics, a vector carried to each `(P, 3)`, and normals `(P, 3)`.
+
+    `vector` `(2,)` in the frame at the first point; by default its first axis.
+    """
     velocity = surface.log(way[:-1], way[1:])
     share = torch.linspace(0, 1, STEPS + 1, dtype=torch.float64)
     points, vectors, normals = [], [], []
-    vector = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    if vector is None:
+        vector = torch.tensor([1.0, 0.0], dtype=torch.float64)
     for k in range(len(velocity)):
         geodesic = surface.geodesic(way[k], share[:, None] * velocity[k])
         frame = surface.frame(geodesic.end)
