@@ -112,7 +112,8 @@ class SO3(LieGroup):
 
     def log(self, x: Tensor, y: Tensor) -> Tensor:
         """group_log(Rᵀ S): `(..., 3)`."""
-        return self.group_log(self._rotation("x", x).mT @ self._rotation("y", y))
+        between = self._rotation("x", x).mT @ self._rotation("y", y)
+        return vector_of_quaternion(quaternion_of_matrix(between))
 
     def distance_between_points(self, x: Tensor, y: Tensor) -> Tensor:
         """|S - R| / √2, the chord: `(...,)`."""
@@ -155,12 +156,14 @@ class SO3(LieGroup):
         matrix = float64(name, value, (3, 3))
         plain = matrix.detach()
         gap = (plain.mT @ plain - torch.eye(3, dtype=torch.float64)).abs().amax((-2, -1))
-        wrong = (gap > 1e-5) | (torch.linalg.det(plain) < 0)
+        first, second, third = plain.unbind(-2)
+        volume = (torch.linalg.cross(first, second) * third).sum(-1)
+        wrong = (gap > 1e-5) | (volume < 0)
         if bool(wrong.any()):
             where = torch.nonzero(wrong)[0].tolist()
             raise GeometryError(
                 f"{name} must be rotations; got {plain[tuple(where)].tolist()} at index {where}, with determinant "
-                f"{float(torch.linalg.det(plain[tuple(where)])):.6g}, which misses RᵀR = 1 by "
+                f"{float(volume[tuple(where)]):.6g}, which misses RᵀR = 1 by "
                 f"{float(gap[tuple(where)]):.3g}"
             )
         if bool((gap > 1e-12).any()):

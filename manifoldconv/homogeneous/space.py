@@ -73,7 +73,7 @@ class HomogeneousSpace:
         """`(..., d, d)`: the differential of x ↦ g x, in the frames at x and g x."""
         if self.differential_of is not None:
             return self.differential_of(g, x)
-        return self._automatic(g, x)
+        return self.automatic_differential(g, x)
 
     def carried_frames(self, points: Tensor) -> Tensor:
         """`(N, d, d)`: the frame at p0, carried to points by the section, in the frames there.
@@ -122,13 +122,22 @@ class HomogeneousSpace:
         """Elements a of the group as nodes a p0; arguments and result otherwise as in `rule_of_points`."""
         return self.rule_of_points(self.act(elements, self.base), weights)
 
-    def _automatic(self, g: Tensor, x: Tensor) -> Tensor:
-        """The derivative at v = 0 of v ↦ log_{g x}(g exp_x(v)), row by row."""
-        d = self.manifold.dim
-        image = self.act(g, x).detach()
-        batch = self.manifold.distance_between_points(image, image).shape
-        with torch.enable_grad():
-            v = torch.zeros(*batch, d, dtype=torch.float64, requires_grad=True)
-            moved = self.manifold.log(image, self.act(g, self.manifold.exp(x, v)))
-            rows = [torch.autograd.grad(moved[..., i].sum(), v, retain_graph=True)[0] for i in range(d)]
-        return torch.stack(rows, dim=-2)
+    def automatic_differential(self, g: Tensor, x: Tensor) -> Tensor:
+        """The differential `(..., d, d)` as `differential` gives it, but found from `act` alone."""
+        return differential_of_map(self.manifold, lambda y: self.act(g, y), x)
+
+
+def differential_of_map(manifold: Manifold, image: Map, x: Tensor) -> Tensor:
+    """`(..., d, d)`: the differential of a map of a manifold to itself at points x, in the frames at x and image(x).
+
+    By automatic differentiation at v = 0 of v ↦ log_{image(x)}(image(exp_x(v))), row by row.
+    """
+    target = image(x).detach()
+    batch = manifold.distance_between_points(target, target).shape
+    with torch.enable_grad():
+        v = torch.zeros(*batch, manifold.dim, dtype=torch.float64, requires_grad=True)
+        moved = manifold.log(target, image(manifold.exp(x, v)))
+        rows = [
+            torch.autograd.grad(moved[..., i].sum(), v, retain_graph=True)[0] for i in range(manifold.dim)
+        ]
+    return torch.stack(rows, dim=-2)

@@ -2,6 +2,7 @@
 
 A checker draws random points and tangent vectors, evaluates each law of its registry and returns one
 `LawResult` a law, with the largest deviation found. It raises nothing for a broken law; `require` does.
+`check_group` and `check_action` test a Lie group, and the action of one on a homogeneous space.
 `check_equivariance` measures how far an operator, a layer or a network is from commuting with a symmetry.
 
 >>> import torch
@@ -14,6 +15,7 @@ A checker draws random points and tangent vectors, evaluates each law of its reg
 True
 """
 
+from manifoldconv.testing.actions import action_isometry, check_action, check_group
 from manifoldconv.testing.equivariance import Discretisation, Equivariance, GaugeChange, check_equivariance
 from manifoldconv.testing.laws import LawResult, LawViolation, require
 from manifoldconv.testing.manifolds import LAWS, Isometry, ManifoldCase, ambient_isometry, check_laws
@@ -36,8 +38,11 @@ __all__ = [
     "LawViolation",
     "ManifoldCase",
     "SitesCase",
+    "action_isometry",
     "ambient_isometry",
+    "check_action",
     "check_equivariance",
+    "check_group",
     "check_laws",
     "check_sites",
     "icosahedral_rotations",

@@ -21,7 +21,8 @@ class LawResult:
         law: the law, in words.
         figure: the largest deviation found (NaN where the manifold gave one).
         tolerance: the largest that passes.
-        error: the message, where the manifold refused its own points or vectors; else empty.
+        error: the message, where the manifold refused its own points or vectors, or (of the checks of groups and
+            actions) the element that shows a broken law; else empty.
     """
 
     law: str

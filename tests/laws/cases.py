@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from manifoldconv.homogeneous import SE2, SE3, SO3, LieGroup, group_on_itself
 from manifoldconv.manifolds import (
     Cylinder,
     Euclidean,
@@ -23,7 +24,7 @@ from manifoldconv.manifolds import (
     Sphere,
     SurfaceOfRevolution,
 )
-from manifoldconv.testing import Isometry, ManifoldCase, SitesCase, ambient_isometry
+from manifoldconv.testing import Isometry, ManifoldCase, SitesCase, action_isometry, ambient_isometry
 
 Sampler = Callable[[torch.Generator, int], Any]
 LENGTH, WIDTH = 5.3, 3.1  # not floats of fewer digits, which would hide a loss of precision
@@ -242,6 +243,31 @@ def parametrised(manifold: ParametrisedSurface, radius: float) -> ManifoldCase:
     )
 
 
+def lie_group(group: LieGroup, radius: float, **ambient: Callable[[Tensor], Tensor]) -> ManifoldCase:
+    """A Lie group with a left-invariant metric, and translations from the left as its isometries."""
+    space, generator = group_on_itself(group), torch.Generator().manual_seed(0)
+    isometries = tuple(action_isometry(space, g) for g in group.random(3, generator))
+    return ManifoldCase(
+        group, lambda g, n: group.random(n, g), radius=radius, isometries=isometries, **ambient
+    )
+
+
+def rotation_defect(x: Tensor) -> Tensor:
+    """How far matrices are from rotations."""
+    return (x.mT @ x - torch.eye(3, dtype=torch.float64)).abs().amax((-2, -1)) + torch.linalg.det(x) - 1
+
+
+def entries(x: Tensor) -> Tensor:
+    """A rigid motion as its translation and the nine entries of its rotation."""
+    return torch.cat([x[..., :3, 3], x[..., :3, :3].flatten(-2)], dim=-1)
+
+
+def half_trace(first: int) -> Callable[[Tensor], Tensor]:
+    """The inner product tr(AᵀB) / 2 of matrices, behind so many coordinates of the usual one."""
+    weights = torch.tensor([1.0] * first + [0.5] * 9, dtype=torch.float64)
+    return lambda x: torch.diag(weights)
+
+
 BASIC: dict[str, ManifoldCase] = {
     "line": euclidean(1),
     "plane": euclidean(2),
@@ -262,6 +288,22 @@ CASES: dict[str, ManifoldCase] = {
     "hyperbolic plane": hyperbolic(),
     "sphere × line": product("sphere", "line", embedded=True),
     "cylinder × circle": product("cylinder", "circle"),
+    "SE(2)": lie_group(
+        SE2(),
+        3.1,
+        membership=lambda x: (x[..., 2] - 2 * math.pi).clamp(min=0) + (-x[..., 2]).clamp(min=0),
+        embed=lambda x: x,
+    ),
+    "SO(3)": lie_group(
+        SO3(), 3.1, membership=rotation_defect, embed=lambda x: x.flatten(-2), inner=half_trace(0)
+    ),
+    "SE(3)": lie_group(
+        SE3(),
+        3.1,
+        membership=lambda x: rotation_defect(x[..., :3, :3]),
+        embed=entries,
+        inner=half_trace(3),
+    ),
     "torus of revolution": parametrised(DOUGHNUT, 0.9),
     "belt of a sphere": parametrised(BELT, 0.9),
 }
@@ -312,6 +354,27 @@ def round_scalar(points: Tensor) -> Tensor:
 def round_vector(points: Tensor) -> Tensor:
     """The tangential part of a linear field of space."""
     return (Sphere(2).frame(points).mT @ (points @ orthogonal(3, 5))[..., None])[..., 0]
+
+
+def motion_scalar(points: Tensor) -> Tensor:
+    """On SE(2), of period 2π in the angle."""
+    x, y, angle = points.unbind(-1)
+    return (2 * x).sin() * angle.cos() + y.cos() * (2 * angle).sin()
+
+
+def motion_vector(points: Tensor) -> Tensor:
+    x, y, angle = points.unbind(-1)
+    return torch.stack([(x + y).sin() * angle.cos(), x.cos() + angle.sin(), (2 * y).sin()], dim=-1)
+
+
+def turning_scalar(points: Tensor) -> Tensor:
+    """On SO(3), of the entries."""
+    return points[..., 0, 1] * points[..., 2, 2] + (points[..., 1, 0] - points[..., 0, 2]).sin()
+
+
+def turning_vector(points: Tensor) -> Tensor:
+    """A field of smooth coordinates in the left-invariant frame."""
+    return torch.stack([points[..., 0, 0], points[..., 1, 2].sin(), points[..., 2, 1]], dim=-1)
 
 
 def doughnut_scalar(points: Tensor) -> Tensor:
@@ -375,6 +438,36 @@ SITES: dict[str, tuple[SitesCase, Sampler]] = {
             Sphere().sites(icosphere=3), Sphere().sites(icosphere=4), 4 * math.pi, round_scalar, round_vector
         ),
         round_points(2, 1.0),
+    ),
+    "SE(2)": (
+        SitesCase(
+            SE2().sites(shape=(21, 31, 24), spacing=0.1),
+            SE2().sites(shape=(42, 62, 48), spacing=0.05),
+            2.1 * 3.1 * 2 * math.pi,
+            motion_scalar,
+            motion_vector,
+        ),
+        box((0.0, 0.0, 0.0), (3.0, 2.0, 2 * math.pi)),
+    ),
+    "SO(3)": (
+        SitesCase(
+            SO3().sites(icosphere=2, angles=20),
+            SO3().sites(icosphere=3, angles=40),
+            8 * math.pi**2,
+            turning_scalar,
+            turning_vector,
+        ),
+        lambda generator, count: SO3().random(count, generator),
+    ),
+    "SO(3), equiangular": (
+        SitesCase(
+            SO3().sites(equiangular=(12, 25), angles=24),
+            SO3().sites(equiangular=(24, 50), angles=48),
+            8 * math.pi**2,
+            turning_scalar,
+            turning_vector,
+        ),
+        lambda generator, count: SO3().random(count, generator),
     ),
     "equiangular": (
         SitesCase(
