@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from manifoldconv.compiled import leaf
 from manifoldconv.threads import threads_for
 
 
@@ -37,13 +38,22 @@ def pattern(index: Tensor, weight: Tensor, n_columns: int) -> Pattern:
     rows = len(index)
     sites = np.ascontiguousarray(index.numpy()).reshape(rows, -1)
     weights = np.ascontiguousarray(weight.detach().numpy()).reshape(rows, -1)
+    lengths = row_lengths(sites, weights, n_columns)
+    start = np.concatenate([[0], np.cumsum(lengths)])
+    columns, place = np.empty(start[-1], dtype=np.int64), np.full(sites.shape, -1, dtype=np.int64)
     with threads_for(sites.size) as threads:
-        lengths = _row_lengths(sites, weights, n_columns, threads)
-        start = np.concatenate([[0], np.cumsum(lengths)])
-        columns, place = _places(sites, weights, n_columns, start, threads)
+        _places(sites, weights, np.full((threads, n_columns), -1), start, columns, place)
     return Pattern(
         torch.from_numpy(lengths), torch.from_numpy(columns), torch.from_numpy(place).reshape(index.shape)
     )
+
+
+def row_lengths(sites: np.ndarray, weights: np.ndarray, n_columns: int) -> np.ndarray:
+    """`(P,)` distinct columns of each row of a stencil `(P, Q S)`, int64."""
+    lengths = np.empty(len(sites), dtype=np.int64)
+    with threads_for(sites.size) as threads:
+        _row_lengths(sites, weights, np.full((threads, n_columns), -1), lengths)
+    return lengths
 
 
 def accumulate(shared: Pattern, weight: Tensor, factors: Tensor) -> Tensor:
@@ -77,78 +87,105 @@ def accumulate_typed(shared: Pattern, weight: Tensor, carried: Tensor, factors: 
 
 
 @numba.njit(cache=True, parallel=True)
-def _row_lengths(index, weight, n_columns, threads):  # type: ignore[no-untyped-def]
-    """How many distinct columns each row has."""
-    rows = len(index)
-    lengths = np.zeros(rows, dtype=np.int64)
+def _row_lengths(index, weight, seen, lengths):  # type: ignore[no-untyped-def]
+    """How many distinct columns each row has; `seen` has a row for each thread."""
+    threads = len(seen)
     for thread in numba.prange(threads):
-        seen = np.full(n_columns, -1, dtype=np.int64)
-        for row in range(thread * rows // threads, (thread + 1) * rows // threads):
-            count = 0
-            for j in range(index.shape[1]):
-                column = index[row, j]
-                if weight[row, j] != 0.0 and seen[column] != row:
-                    seen[column] = row
-                    count += 1
-            lengths[row] = count
-    return lengths
+        _count_rows(np.int64(thread), threads, index, weight, seen, lengths)
+
+
+@leaf
+def _count_rows(thread, threads, index, weight, seen, lengths):  # type: ignore[no-untyped-def]
+    rows = len(index)
+    for row in range(thread * rows // threads, (thread + 1) * rows // threads):
+        count = 0
+        for j in range(index.shape[1]):
+            column = index[row, j]
+            if weight[row, j] != 0.0 and seen[thread, column] != row:
+                seen[thread, column] = row
+                count += 1
+        lengths[row] = count
 
 
 @numba.njit(cache=True, parallel=True)
-def _places(index, weight, n_columns, start, threads):  # type: ignore[no-untyped-def]
+def _places(index, weight, known, start, columns, place):  # type: ignore[no-untyped-def]
     """The sorted columns of each row, and the place of every entry among them."""
-    rows = len(index)
-    columns = np.empty(start[-1], dtype=np.int64)
-    place = np.full(index.shape, -1, dtype=np.int64)
+    threads = len(known)
     for thread in numba.prange(threads):
-        known = np.full(n_columns, -1, dtype=np.int64)
-        for row in range(thread * rows // threads, (thread + 1) * rows // threads):
-            first = start[row]
-            count = 0
-            for j in range(index.shape[1]):
-                column = index[row, j]
-                if weight[row, j] != 0.0 and known[column] < first:
-                    known[column] = first
-                    columns[first + count] = column
-                    count += 1
-            columns[first : first + count].sort()
-            for j in range(first, first + count):
-                known[columns[j]] = j
-            for j in range(index.shape[1]):
-                if weight[row, j] != 0.0:
-                    place[row, j] = known[index[row, j]]
-    return columns, place
+        _place_rows(np.int64(thread), threads, index, weight, known, start, columns, place)
+
+
+@leaf
+def _place_rows(thread, threads, index, weight, known, start, columns, place):  # type: ignore[no-untyped-def]
+    rows = len(index)
+    for row in range(thread * rows // threads, (thread + 1) * rows // threads):
+        first = start[row]
+        count = 0
+        for j in range(index.shape[1]):
+            column = index[row, j]
+            if weight[row, j] != 0.0 and known[thread, column] < first:
+                known[thread, column] = first
+                columns[first + count] = column
+                count += 1
+        _sort(columns, first, first + count)
+        for j in range(first, first + count):
+            known[thread, columns[j]] = j
+        for j in range(index.shape[1]):
+            if weight[row, j] != 0.0:
+                place[row, j] = known[thread, index[row, j]]
+
+
+@leaf
+def _sort(numbers, first, last):  # type: ignore[no-untyped-def]
+    """Sort a part of an array in place, by Shell's method with Knuth's gaps."""
+    gap = 1
+    while 3 * gap + 1 < last - first:
+        gap = 3 * gap + 1
+    while gap > 0:
+        for i in range(first + gap, last):
+            number, k = numbers[i], i
+            while k - gap >= first and numbers[k - gap] > number:
+                numbers[k] = numbers[k - gap]
+                k -= gap
+            numbers[k] = number
+        gap //= 3
 
 
 @numba.njit(cache=True, parallel=True)
 def _accumulate(place, weight, factors, values):  # type: ignore[no-untyped-def]
-    rows, nodes, width = place.shape
-    step = 0 if factors.shape[1] == 1 else 1
-    for row in numba.prange(rows):  # rows write to places of their own
-        own = np.int64(row) * step
-        for q in range(nodes):
-            for s in range(width):
-                j = place[row, q, s]
-                if j >= 0:
-                    for b in range(len(factors)):
-                        values[b, j] += factors[b, own, q] * weight[row, q, s]
+    for row in numba.prange(len(place)):  # rows write to places of their own
+        _accumulate_row(np.int64(row), place, weight, factors, values)
+
+
+@leaf
+def _accumulate_row(row, place, weight, factors, values):  # type: ignore[no-untyped-def]
+    own = 0 if factors.shape[1] == 1 else row
+    for q in range(place.shape[1]):
+        for s in range(place.shape[2]):
+            j = place[row, q, s]
+            if j >= 0:
+                for b in range(len(factors)):
+                    values[b, j] += factors[b, own, q] * weight[row, q, s]
 
 
 @numba.njit(cache=True, parallel=True)
 def _accumulate_typed(place, weight, carried, factors, values):  # type: ignore[no-untyped-def]
-    rows, nodes, width = place.shape
-    step = 0 if len(factors) == 1 else 1
+    for row in numba.prange(len(place)):
+        _accumulate_typed_row(np.int64(row), place, weight, carried, factors, values)
+
+
+@leaf
+def _accumulate_typed_row(row, place, weight, carried, factors, values):  # type: ignore[no-untyped-def]
+    own = 0 if len(factors) == 1 else row
     size_out, size_in = factors.shape[2], factors.shape[3]
-    for row in numba.prange(rows):
-        own = np.int64(row) * step
-        for q in range(nodes):
-            for s in range(width):
-                j = place[row, q, s]
-                if j < 0:
-                    continue
-                for a in range(size_out):
-                    for b in range(size_in):
-                        total = 0.0
-                        for c in range(size_in):
-                            total += factors[own, q, a, c] * carried[row, q, s, c, b]
-                        values[j, a, b] += weight[row, q, s] * total
+    for q in range(place.shape[1]):
+        for s in range(place.shape[2]):
+            j = place[row, q, s]
+            if j < 0:
+                continue
+            for a in range(size_out):
+                for b in range(size_in):
+                    total = 0.0
+                    for c in range(size_in):
+                        total += factors[own, q, a, c] * carried[row, q, s, c, b]
+                    values[j, a, b] += weight[row, q, s] * total

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from manifoldconv.compiled import leaf
 from manifoldconv.threads import threads_for
 
 
@@ -15,20 +16,25 @@ def back_and_forth(there: Tensor, stencil: Tensor) -> Tensor:
     d, width = stencil.shape[-1], stencil.shape[-3]
     left = np.ascontiguousarray(there.expand(*stencil.shape[:-3], d, d).reshape(-1, d, d).numpy())
     right = np.ascontiguousarray(stencil.reshape(-1, width, d, d).numpy())
+    result = np.empty_like(right)
     with threads_for(len(left)):
-        return torch.from_numpy(_transposed_products(left, right)).reshape(stencil.shape)
+        _transposed_products(left, right, result)
+    return torch.from_numpy(result).reshape(stencil.shape)
 
 
 @numba.njit(cache=True, parallel=True)
-def _transposed_products(left, right):  # type: ignore[no-untyped-def]
-    result = np.empty_like(right)
-    count, width, d, _ = right.shape
-    for n in numba.prange(count):
-        for s in range(width):
-            for i in range(d):
-                for j in range(d):
-                    total = 0.0
-                    for k in range(d):
-                        total += left[n, k, i] * right[n, s, k, j]
-                    result[n, s, i, j] = total
-    return result
+def _transposed_products(left, right, result):  # type: ignore[no-untyped-def]
+    for n in numba.prange(len(right)):
+        _transposed_product(np.int64(n), left, right, result)
+
+
+@leaf
+def _transposed_product(n, left, right, result):  # type: ignore[no-untyped-def]
+    _, width, d, _ = right.shape
+    for s in range(width):
+        for i in range(d):
+            for j in range(d):
+                total = 0.0
+                for k in range(d):
+                    total += left[n, k, i] * right[n, s, k, j]
+                result[n, s, i, j] = total
