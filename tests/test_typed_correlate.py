@@ -178,3 +178,29 @@ def test_kernels_of_a_smaller_group_are_refused_with_the_element_and_the_distanc
         mc.correlate(random(len(pull), 2), kernel, pull)
     nearest = mc.kernels.project(kernel, SO2)
     mc.correlate(random(len(pull), 2), nearest, pull)
+
+
+def test_isotropic_smoothing_of_vectors_on_the_torus_is_that_of_their_components():
+    torus = mc.FlatTorus(3.0, 2.0)
+    pull = mc.Pullback.build(torus, torus.sites(shape=(8, 12)), mc.TangentRule.polar(0.4, 3, 8))
+    field = random(pull.n_sources, 2)
+    kernel = mc.kernels.gaussian(0.2)
+    smooth = mc.correlate(field, kernel.acting_on(Representation("1", pull.group)), pull)
+    assert torch.allclose(smooth, mc.correlate(field, kernel, pull), rtol=0, atol=1e-14)
+
+
+def test_isotropic_smoothing_keeps_the_rotations_of_the_sphere():
+    """They are the only fields of degree 1 without sources, so every isotropic kernel multiplies them by a number."""
+    sphere = mc.Sphere()
+    sites = sphere.sites(icosphere=3)
+    axis = torch.tensor([0.0, 0.6, 0.8], dtype=torch.float64).expand(len(sites), 3)
+    ambient = torch.linalg.cross(axis, sites.points)
+    field = (sphere.frame(sites.points).mT @ ambient[..., None])[..., 0]
+    rule = mc.TangentRule.polar(0.6, 5, 20)
+    pull = mc.Pullback.build(sphere, sites, rule)
+    kernel = mc.kernels.gaussian(0.2, normalise=True).acting_on(Representation("1", O2), rule)
+    out = mc.correlate(field, kernel, pull)
+    factor = (out * field).sum() / (field * field).sum()
+    assert 0.9 < factor < 1
+    # The stencil interpolates linearly between 642 sites: (edge of 0.15)² / 8 = 3e-3 of the field's curvature.
+    assert (out - factor * field).abs().max() < 3e-3

@@ -155,6 +155,58 @@ class Kernel:
         """v ↦ k(-v): convolution with k is correlation with this."""
         return replace(self, function=lambda nodes: self(-nodes), name=f"flipped({self.name})")
 
+    def acting_on(self, representation: Representation, rule: TangentRule | None = None) -> Kernel:
+        """k(v) · 1 between fields of one type: the same scalar kernel on all channels of what was carried to the site.
+
+        Admissible where the scalar kernel is: with a Gaussian it smooths vectors and tensors as Gaussians smooth
+        scalars. (Correlating a vector field with the scalar kernel itself would take its coordinates for scalars.)
+
+        Args:
+            representation: the type of the fields, before and after.
+            rule: where the kernel has `normalise`, the rule over which its integral is taken.
+
+        Raises `ValueError` for a kernel between field types, one of another dimension, and where `rule` is missing.
+
+        >>> import manifoldconv as mc
+        >>> vectors = mc.Representation("1", mc.StructureGroup.orthogonal(2))
+        >>> smoothing = mc.kernels.gaussian(0.5).acting_on(vectors)
+        >>> smoothing(torch.zeros(2)).tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
+        """
+        if self.rep_in is not None:
+            raise ValueError(
+                f"kernel {self.name} maps {_types(self)} already; only a scalar kernel acts on others"
+            )
+        if self.dimension not in (None, representation.group.dimension):
+            raise ValueError(
+                f"kernel {self.name} has dimension {self.dimension}; {representation!r} is a type of dimension "
+                f"{representation.group.dimension}"
+            )
+        plain = replace(self, normalise=False)
+        if self.normalise:
+            if rule is None:
+                raise ValueError(
+                    f"kernel {self.name} has normalise=True, and between field types no rule is asked: give the rule "
+                    "over which its integral is taken, acting_on(representation, rule)"
+                )
+            self.weights(rule)  # refuses where the integral vanishes
+        identity = torch.eye(representation.size, dtype=torch.float64)
+
+        def function(nodes: Tensor) -> Tensor:
+            values = plain(nodes)
+            if self.normalise and rule is not None:
+                values = values / plain.weights(rule).sum()
+            return values[..., None, None] * identity.to(nodes.device)
+
+        return replace(
+            plain,
+            function=function,
+            name=f"{self.name} on {representation}",
+            dimension=representation.group.dimension,
+            rep_in=representation,
+            rep_out=representation,
+        )
+
     def transformed(self, matrix: Tensor) -> Kernel:
         """h·k: v ↦ k(h⁻¹ v) for an orthogonal h `(d, d)`; so (g h)·k = g·(h·k).
 

@@ -52,12 +52,13 @@ class KernelSpace:
 
     Numbers of angular solutions in the plane, for a band limit L large enough: between scalars 2L + 1
     (trivial), L + 1 (reflection), 1 + 2⌊L/n⌋ (C(n)), 1 (SO(2), O(2)); for SO(2) 2 from 0 to m ≥ 1 and 4
-    from m to n ≥ 1; for O(2) 1 and 2 (Weiler and Cesa 2019, tables of appendix F). For SO(3) from l to J: 2
+    from m to n ≥ 1; for O(2) 1 and 2 (Weiler and Cesa 2019, tables of the appendix). For SO(3) from l to J: 2
     min(l, J) + 1 (Weiler, Geiger, Welling, Boomsma and Cohen 2018, section 4).
 
     Args:
         rep_in, rep_out: field types, or their strings; types of a larger group are restricted to `group`.
-        group: of dimension 2 or 3; by default that of `rep_in`.
+        group: of any dimension; by default that of `rep_in`. The number of harmonics of order m grows as m^(d - 2), and
+            with it the work.
         radial: by default three Gaussian rings on the unit disc.
         band_limit: L, the largest angular order; by default the least that is complete between the types'
             blocks for SO(d) and O(d), the sum of their largest frequencies, but not less than 2.
@@ -65,7 +66,7 @@ class KernelSpace:
     Attributes:
         parts: how the basis is ordered, a tuple of `Part`.
 
-    Raises `ValueError` where a type belongs to no larger group, or d is not 2 or 3.
+    Raises `ValueError` where a type belongs to no larger group.
 
     >>> group = StructureGroup.special_orthogonal(2)
     >>> space = KernelSpace("1x0", "1x1", group, RadialBasis.gaussian_rings(0.5, 4))
@@ -87,8 +88,6 @@ class KernelSpace:
             if isinstance(rep_in, str):
                 raise ValueError("field types given as strings need a group")
             group = rep_in.group
-        if group.dimension not in (2, 3):
-            raise ValueError(f"kernel spaces exist in dimensions 2 and 3; got {group!r}")
         self.group = group
         self.rep_in, self.rep_out = _of_group(rep_in, group), _of_group(rep_out, group)
         self.radial = RadialBasis.gaussian_rings(1.0, 3) if radial is None else radial

@@ -7,10 +7,20 @@ import math
 import pytest
 import torch
 
+from manifoldconv.errors import HolonomyError
 from manifoldconv.groups import StructureGroup
-from manifoldconv.kernels import Kernel, derivative_of_gaussian, gabor, gaussian, laplacian_of_gaussian, ring
+from manifoldconv.kernels import (
+    Kernel,
+    derivative_of_gaussian,
+    gabor,
+    gaussian,
+    laplacian_of_gaussian,
+    require_admissible,
+    ring,
+)
 from manifoldconv.orthogonal import reflection_matrix, rotation_matrix
 from manifoldconv.quadrature import TangentRule
+from manifoldconv.representations import Representation
 
 RULE = TangentRule.polar(1.0, 8, 16)
 ODD = Kernel.from_function(lambda v: v[..., 0] + 3 * v[..., 1] ** 3, name="odd", band_limit=3, dimension=2)
@@ -121,6 +131,41 @@ def test_scalar_factors_may_be_learned() -> None:
     (gaussian(0.3) * factor)(RULE.nodes).sum().backward()
     assert factor.grad is not None
     assert float(factor.grad) == pytest.approx(float(gaussian(0.3)(RULE.nodes).sum()))
+
+
+VECTORS = Representation("1 + 0", StructureGroup.special_orthogonal(2))
+
+
+def test_a_scalar_kernel_acts_on_every_channel() -> None:
+    typed = gaussian(0.3).acting_on(VECTORS)
+    identity = torch.eye(3, dtype=torch.float64)
+    assert torch.equal(typed(RULE.nodes), gaussian(0.3)(RULE.nodes)[:, None, None] * identity)
+    assert (typed.rep_in, typed.rep_out, typed.band_limit) == (VECTORS, VECTORS, 0)
+    require_admissible(typed, VECTORS.group, RULE)
+    with pytest.raises(HolonomyError):
+        require_admissible(ODD.acting_on(VECTORS), VECTORS.group, RULE)
+    total = gaussian(0.3, normalise=True).acting_on(VECTORS, RULE).weights(RULE).sum(0)
+    assert torch.allclose(total, identity, rtol=0, atol=1e-15)
+
+
+def test_a_learned_width_acts_with_its_gradient() -> None:
+    sigma = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
+    typed = gaussian(sigma, normalise=True).acting_on(VECTORS, RULE)
+    for _ in range(2):  # the integral is taken anew: each backward pass has a graph of its own
+        (typed(RULE.nodes)[0, 0, 0]).backward()
+    assert sigma.grad is not None
+    assert float(sigma.grad) != 0
+
+
+def test_what_can_not_act_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"maps 1x1 \+ 1x0 to 1x1 \+ 1x0 already"):
+        gaussian(0.3).acting_on(VECTORS).acting_on(VECTORS)
+    with pytest.raises(ValueError, match=r"has dimension 2; .* is a type of dimension 3"):
+        ODD.acting_on(Representation("1", StructureGroup.special_orthogonal(3)))
+    with pytest.raises(ValueError, match="give the rule over which its integral is taken"):
+        gaussian(0.3, normalise=True).acting_on(VECTORS)
+    with pytest.raises(ValueError, match="cannot be normalised"):
+        ODD.normalised().acting_on(VECTORS, RULE)
 
 
 def test_bad_input_is_refused() -> None:

@@ -42,7 +42,7 @@ def test_between_scalars(limit: int) -> None:
 @pytest.mark.parametrize("m", [1, 2, 3])
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_between_irreducible_types_of_the_continuous_groups(m: int, n: int) -> None:
-    """Weiler and Cesa 2019, appendix F, tables for SO(2) and O(2)."""
+    """Weiler and Cesa 2019, tables of the appendix for SO(2) and O(2)."""
     limit = m + n
     assert angular("0", str(m), SO2, limit) == angular(str(m), "0", SO2, limit) == 2
     assert angular(str(m), str(n), SO2, limit) == 4
@@ -235,11 +235,42 @@ def test_types_of_larger_groups_are_restricted() -> None:
     assert KernelSpace(Representation("1", O2), "0", O2, ONE).group == O2
 
 
+def test_on_a_line_there_are_even_and_odd_functions() -> None:
+    line, mirror = StructureGroup.trivial(1), StructureGroup.orthogonal(1)
+    assert [angular("0", "0", line, limit) for limit in range(4)] == [1, 2, 2, 2]
+    assert [angular("0", "0", mirror, limit) for limit in range(4)] == [1, 1, 1, 1]
+    assert [angular("0", "sign", mirror, limit) for limit in range(4)] == [0, 1, 1, 1]
+    odd = KernelSpace("0", "sign", mirror, ONE).kernel(torch.ones(1))
+    nodes = torch.tensor([[0.3], [-0.3], [0.0]])
+    assert float(odd(nodes)[0] + odd(nodes)[1]) == float(odd(nodes)[2]) == 0.0 != float(odd(nodes)[0])
+
+
+@pytest.mark.parametrize("d", [4, 5])
+def test_beyond_space(d: int) -> None:
+    """All harmonics without a condition, Σ_m; vectors to vectors under SO(d): φ(r) and the traceless part of v vᵀ."""
+    trivial, rotations = StructureGroup.trivial(d), StructureGroup.special_orthogonal(d)
+    polynomials = [1, d, d * (d + 1) // 2 - 1]
+    assert [angular("0", "0", trivial, limit) for limit in range(3)] == [
+        sum(polynomials[: n + 1]) for n in range(3)
+    ]
+    assert [angular(a, b, rotations, 3) for a, b in ("00", "01", "10", "11")] == [1, 1, 1, 2]
+
+
+def test_under_the_holonomy_of_a_product_of_spheres() -> None:
+    """Functions of |z|² and |w|²: one harmonic in every even degree. And the constraint, by brute force."""
+    group = StructureGroup.product(SO2, SO2)
+    assert [angular("0", "0", group, limit) for limit in range(7)] == [1, 1, 2, 2, 3, 3, 4]
+    space = KernelSpace("0 + 1", "1", group, ONE, 2)
+    assert space.dimension > 0
+    nodes = torch.randn(5, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for h in group.sample(5, torch.Generator().manual_seed(1)):
+        turned = space.rep_out.matrix(h) @ space.sample(nodes) @ space.rep_in.matrix(h).mT
+        assert torch.allclose(space.sample(nodes @ h.mT), turned, rtol=0, atol=1e-12)
+
+
 def test_bad_input_is_refused() -> None:
     with pytest.raises(ValueError, match="need a group"):
         KernelSpace("0", "0")
-    with pytest.raises(ValueError, match="dimensions 2 and 3"):
-        KernelSpace("0", "0", StructureGroup.trivial(4))
     with pytest.raises(ValueError, match="band_limit"):
         KernelSpace("0", "0", SO2, ONE, -1)
     with pytest.raises(ValueError, match="not a subgroup"):
