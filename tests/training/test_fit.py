@@ -150,7 +150,7 @@ def test_what_is_not_labelled_counts_for_nothing() -> None:
     network = Smoother(2, 2)
     some = evaluate(network, [Sample(whole.field, whole.pull, labels)])
     assert int(some.confusion.sum()) == 10
-    scores = network(whole.field, whole.pull)[:10]
+    scores = network(whole.field, whole.pull)[:10].detach()
     assert some.loss == pytest.approx(float(torch.nn.functional.cross_entropy(scores, labels[:10])))
     with pytest.raises(ValueError, match="nothing on it is labelled"):
         evaluate(network, [Sample(whole.field, whole.pull, torch.full_like(labels, -1))])
