@@ -19,7 +19,9 @@ from manifoldconv.cli.exponential import exponential
 from manifoldconv.cli.holonomy import holonomy
 from manifoldconv.cli.info import info
 from manifoldconv.cli.kernels import kernels
+from manifoldconv.cli.precompute import precompute
 from manifoldconv.cli.remesh import remesh
+from manifoldconv.cli.view import view
 
 app = typer.Typer(
     help="Convolve signals on triangle meshes with kernels on the tangent spaces.",
@@ -35,7 +37,9 @@ app.command("convolve")(convolve)
 app.command("exp")(exponential)
 app.command("holonomy")(holonomy)
 app.command("kernels")(kernels)
+app.command("view")(view)
 app.command("demo")(demo)
+app.command("precompute")(precompute)
 app.command("cache")(cache)
 app.command("bench")(bench)
 
