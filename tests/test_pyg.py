@@ -93,7 +93,9 @@ def test_refusals(graphs):
     with pytest.raises(ValueError, match="for 12 sites; the sample has 5 nodes"):
         to_batch(wrong)
     other = to_data(
-        mc.Pullback.build(surface, surface.sites(), RULE.scaled(2.0), frames="local"), x=torch.ones(12, 2)
+        mc.Pullback.build(surface, surface.sites(), RULE.scaled(2.0), frames="local"),
+        x=torch.ones(12, 2),
+        y=torch.tensor([3]),
     )
     with pytest.raises(ValueError, match=r"pullback 1 has TangentRule.polar\(radius=0.6"):
         to_batch(GraphBatch.from_data_list([graphs[0], other]))

@@ -15,6 +15,11 @@ from manifoldconv.surface.io.scene import read_scene, scene_formats
 _READERS = {".obj": read_obj, ".off": read_off, ".ply": read_ply}
 
 
+def mesh_endings() -> list[str]:
+    """The endings of the files that can be read in this installation, each with its dot."""
+    return sorted({*_READERS, *(f".{name}" for name in scene_formats())})
+
+
 def read_mesh(path: str | os.PathLike[str]) -> MeshFile:
     """Read a mesh file, keeping its own vertices in its own order.
 
@@ -54,9 +59,7 @@ def read_mesh(path: str | os.PathLike[str]) -> MeshFile:
         suffix = path.suffix.lower()
         reader = _READERS.get(suffix)
         if reader is None and suffix.removeprefix(".") not in scene_formats():
-            known = " ".join(
-                sorted([*_READERS, *(f".{name}" for name in scene_formats() if f".{name}" not in _READERS)])
-            )
+            known = " ".join(mesh_endings())
             raise GeometryError(f"{path}: expected a mesh file ({known}), got the ending {path.suffix!r}")
         if path.stat().st_size == 0:
             raise GeometryError(f"{path}: the file is empty (0 bytes); get a complete copy of it")
