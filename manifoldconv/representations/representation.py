@@ -146,7 +146,16 @@ class Representation:
         """dρ(X) `(size, size)`, the derivative of ρ(exp(tX)) at t = 0, for skew X in the Lie algebra."""
         x = float64("x", x, (self.group.dimension, self.group.dimension))
         identity = torch.eye(self.group.dimension, dtype=torch.float64)
-        return torch.autograd.functional.jvp(self._joined, identity, x)[1]
+        # Backwards twice: d/dX of the pairing <u, ρ> is linear in u, and its gradient is the derivative. (torch's own
+        # functions for it load sympy first, which takes a second or two.)
+        with torch.enable_grad():
+            g = identity.requires_grad_()
+            value = self._joined(g)
+            if not value.requires_grad:
+                return torch.zeros_like(value)
+            pairing = torch.zeros_like(value).requires_grad_()
+            (slope,) = torch.autograd.grad((value * pairing).sum(), g, create_graph=True)
+            return torch.autograd.grad((slope * x).sum(), pairing)[0]
 
     def _joined(self, g: Tensor) -> Tensor:
         return torch.block_diag(*[part.function(g) for part, count in self.terms for _ in range(count)])
