@@ -23,7 +23,7 @@ from manifoldconv.plot import Camera
 from manifoldconv.plot.figure import Background
 
 MESHES = Path(__file__).parent.parent / "meshes"
-DOCS_WIDTH = 900  # pixels of a figure on a page of the documentation
+DOCS_WIDTH, DOCS_SCALE = 900, 0.6  # pixels of a figure on a page of the documentation; drawn so much smaller
 
 
 @dataclass(frozen=True)
@@ -254,7 +254,7 @@ def loop_on_the_sphere(path: Path, look: Look) -> None:
     surface = sphere()
     way = great_circle(surface, Z, X) + great_circle(surface, X, Y)[1:] + great_circle(surface, Y, Z)[1:]
     loop = plot.figure_loop(
-        path, surface, surface.vertex_points(way), camera=Camera(135, 22, up="z"), **look.sized()
+        path, surface, surface.vertex_points(way), camera=Camera(135, 34, up="z"), **look.sized()
     )
     expect("the angle of an octant", abs(loop.angle), math.pi / 2, 1e-9)
 
@@ -376,7 +376,7 @@ def lifted_to_se2(path: Path, look: Look) -> None:
     layers = [on_the_plane(k, image.shape)(image) for k in turned]
     strongest = np.stack(layers).max(axis=0)
     width = look.wide(1700)["width"]
-    page = Page.blank(width, round(0.36 * width), look.background, dpi=max(1, round(width / 10)))
+    page = Page.blank(width, round(0.38 * width), look.background, dpi=max(1, round(width / 10)))
     size = float(strongest.max())
     signed = ColorScale.of(strongest, limits=(-size, size))
     tile = 0.135 * width
@@ -387,11 +387,11 @@ def lifted_to_se2(path: Path, look: Look) -> None:
         axes.set_axis_off()
         page.write(x + side / 2, y + side + 0.014 * width, name, 8)
 
-    show(0.01 * width, 0.08 * width, 0.17 * width, image, ColorScale("gray", 0.0, 1.0), "image $f(x)$")
+    show(0.01 * width, 0.09 * width, 0.17 * width, image, ColorScale("gray", 0.0, 1.0), "image $f(x)$")
     for k, layer in enumerate(layers):
-        x, y = (0.21 + 0.145 * (k % 4)) * width, (0.18 if k < 4 else 0.015) * width
+        x, y = (0.21 + 0.145 * (k % 4)) * width, (0.2 if k < 4 else 0.02) * width
         show(x, y, tile, layer, signed, f"$F(x, {45 * k}°)$")
-    show(0.81 * width, 0.08 * width, 0.17 * width, strongest, signed, "largest over all angles")
+    show(0.81 * width, 0.09 * width, 0.17 * width, strongest, signed, "largest over all angles")
     page.save(path)
 
 
@@ -452,7 +452,7 @@ def vectors_from_scalars(path: Path, look: Look) -> None:
         frames,
         arrows=260,
         first_only=True,
-        title="the direction in which the height to the right grows",
+        title="the direction in which a signal grows",
         camera=Camera(20, 50, up="z"),
         **look.sized(1200, 1000),
     )
@@ -478,7 +478,7 @@ def render_for_pages(folder: Path, names: list[str]) -> None:
     from PIL import Image
 
     for theme, background in (("light", "white"), ("dark", "dark")):
-        for path in render(folder, names, Look(background)):  # type: ignore[arg-type]
+        for path in render(folder, names, Look(background, DOCS_SCALE)):  # type: ignore[arg-type]
             with Image.open(io.BytesIO(path.read_bytes())) as image:
                 shown = image.convert("RGB")
             shown.thumbnail((DOCS_WIDTH, DOCS_WIDTH), Image.Resampling.LANCZOS)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from manifoldconv.plot.color import ColorScale
+from manifoldconv.plot.color import INK, ColorScale
 from manifoldconv.plot.figure import Page
 
 if TYPE_CHECKING:
@@ -44,11 +44,13 @@ def draw_disc(page: Page, place: tuple[float, float], side: float, values: Array
     colors = scale.colors(values)
     image = axes.imshow(colors, extent=(-1, 1, -1, 1), origin="lower", interpolation="bilinear")
     image.set_clip_path(rim)
-    axes.plot([0], [0], "o", markersize=1.6, color=page.text, markeredgewidth=0)
+    axes.plot([0], [0], "o", markersize=1.6, color=INK, markeredgewidth=0)
     return axes
 
 
-def draw_arrows(axes: Axes, places: Array, vectors: Array, longest: float, color: str) -> None:
+def draw_arrows(
+    axes: Axes, places: Array, vectors: Array, longest: float, color: tuple[float, float, float]
+) -> None:
     """Arrows `(P, 2)` at places `(P, 2)` of the unit disc; one of length `longest` reaches to the next place."""
     size = vectors * (0.24 / max(longest, 1e-300))
     kept = np.hypot(*size.T) > 0.015

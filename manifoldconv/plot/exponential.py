@@ -80,7 +80,7 @@ def figure_exponential(
     centre = (0.21 * width, 0.5 * height)
     plain = ColorScale.of(values, limits=(-1.0, 1.0))
     axes = draw_disc(page, centre, side, values, scale or plain)
-    _polar_grid(axes, page.text)
+    _polar_grid(axes, INK)
     page.write(centre[0], 0.93 * height, "disc of the tangent plane  $T_pM$", 9)
     if scale is not None:
         page.colorbar(scale, centre[0], 0.075 * height, 0.26 * width)
@@ -96,7 +96,7 @@ def facing(surface: MeshSurface, point: SurfacePoint) -> Camera:
     return Camera(azimuth=math.degrees(math.atan2(x, -y)), elevation=height, up="z")
 
 
-def _polar_grid(axes: Axes, color: str) -> None:
+def _polar_grid(axes: Axes, color: tuple[float, float, float]) -> None:
     from matplotlib.patches import Circle
 
     for ring in range(1, RINGS):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from manifoldconv.plot.color import ColorScale
+from manifoldconv.plot.color import INK, ColorScale
 from manifoldconv.plot.discs import arrow_nodes, disc_nodes, draw_arrows, draw_disc
 from manifoldconv.plot.figure import Background, Page
 
@@ -104,7 +104,7 @@ def _draw_one(
         flat = dense.reshape(*dense.shape[:2], 2)
         axes = draw_disc(page, centre, side, np.linalg.norm(flat, axis=-1), scale)
         places = arrow_nodes(radius) / radius
-        draw_arrows(axes, places, sparse.reshape(-1, 2), scale.high, page.text)
+        draw_arrows(axes, places, sparse.reshape(-1, 2), scale.high, INK)  # the disc is light on every page
         return
     rows, columns = dense.shape[2:]
     part = side / max(rows, columns)
