@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -303,11 +303,7 @@ class Pullback:
 
         Built once for each basis, dtype and backend, then kept with the pullback.
         """
-        known: dict[Any, CollapsedOperator] = self.__dict__.setdefault("_collapsed", {})
-        key = (basis, dtype, backend)
-        if key not in known:
-            known[key] = collapse(self, basis, dtype, backend)
-        return known[key]
+        return collapse(self, basis, dtype, backend)
 
     def split(self, rows: int) -> Iterator[Pullback]:
         """Blocks of at most so many successive sites."""

@@ -1,0 +1,352 @@
+"""The layer operator compiled for the processor: features of a few sites in the cache, then their dense product.
+
+Threads are Python's own, so this works after a fork, inside other threads, and beside any OpenMP. Each row of the
+result is made by one thread, and sums over rows by chunks whose number does not depend on the threads: the bits are the
+same for any number of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+from torch import Tensor
+
+from manifoldconv.ops.arrays import Arrays, Direction
+from manifoldconv.ops.tiles import add_product, contract_site, gather_site
+from manifoldconv.ops.vector import lanes
+
+# Bytes of features at a time: they stay in a core's own cache beside the values of their rows.
+FEATURES_AT_A_TIME = 128 * 1024
+# Sums over all rows are split in so many parts; fewer where they would take more memory than this.
+PARTS, PARTS_MEMORY = 32, 64 * 1024 * 1024
+
+_entry = numba.njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+
+
+def forward(field: Tensor, matrix: Tensor, arrays: Arrays) -> Tensor:
+    """`(A, E, C_in)` to `(A, P, C_out)`; `matrix` is M of the forward direction, flat."""
+    direction = arrays.forward
+    batch, sites, _ = field.shape
+    channels = _channels_out(arrays)
+    out, flat = _with_slack((batch, direction.rows, channels), field)
+    x, x_width = _packed(field, direction)
+    panels, table = _panels(matrix, direction, field)
+    rows = _rows_at_a_time(direction, field)
+    width = lanes(flat.dtype)
+
+    def run(start: int, stop: int) -> None:
+        y = np.empty(rows * direction.width + width, dtype=flat.dtype)
+        _forward(start, stop, rows, batch, sites, *_sparse(direction), x, x_width, direction.groups.numpy(), panels,
+                 table, y, direction.width, flat, channels, direction.rows, width)  # fmt: skip
+
+    _in_threads(run, direction.rows)
+    return out
+
+
+def forward_weights_first(field: Tensor, matrix: Tensor, arrays: Arrays) -> Tensor:
+    """The same from M of the transposed direction, weights first: for outputs with few channels."""
+    transposed = arrays.transposed
+    batch, sites, _ = field.shape
+    channels = _channels_out(arrays)
+    h, h_flat = _with_slack((batch, sites, transposed.width), field)
+    h.zero_()
+    for y0, y1, c0, c1, place in transposed.segments.tolist():
+        block = matrix[place : place + (y1 - y0) * (c1 - c0)].reshape(y1 - y0, c1 - c0)
+        h[..., y0:y1] += field[..., c0:c1] @ block.mT
+    packed, flat = _with_slack((batch, arrays.forward.rows, channels), field)
+    packed.zero_()
+    width = lanes(flat.dtype)
+
+    def run(start: int, stop: int) -> None:
+        _contract(start, stop, batch, sites, *_sparse(arrays.forward), h_flat, transposed.width,
+                  transposed.groups.numpy(), flat, channels, arrays.forward.rows, width)  # fmt: skip
+
+    _in_threads(run, arrays.forward.rows)
+    out = torch.empty_like(packed)
+    out[..., transposed.order] = packed
+    return out
+
+
+def backward(grad: Tensor, field: Tensor, matrix: Tensor, arrays: Arrays) -> tuple[Tensor, Tensor]:
+    """The gradients of the extended field `(A, E, C_in)` and of M of the transposed direction.
+
+    From one pass over the transposed rows: features Y' of the gradient, then Y' M and Y'ᵀ f.
+    """
+    direction = arrays.transposed
+    batch, sites, channels = field.shape
+    grad_field, flat = _with_slack(tuple(field.shape), field)
+    x, x_width = _packed(grad, direction)
+    panels, table = _panels(matrix, direction, field)
+    f = _flat_with_slack(field, direction)
+    rows = _rows_at_a_time(direction, field)
+    count = max(1, min(PARTS, PARTS_MEMORY // max(1, matrix.numel() * matrix.element_size())))
+    size = -(-direction.rows // count)
+    width = lanes(flat.dtype)
+    stride = matrix.numel() + width
+    partial = np.zeros(count * stride, dtype=flat.dtype)
+
+    def run(first: int, last: int) -> None:
+        y = np.empty(rows * direction.width + width, dtype=flat.dtype)
+        for part in range(first, last):
+            start, stop = min(part * size, direction.rows), min((part + 1) * size, direction.rows)
+            _backward(start, stop, rows, batch, grad.shape[1], *_sparse(direction), x, x_width,
+                      direction.groups.numpy(), panels, table, y, direction.width, flat, channels, sites, width,
+                      f, direction.segments.numpy(), partial, part * stride)  # fmt: skip
+
+    _in_threads(run, count)
+    parts = torch.from_numpy(partial).reshape(count, stride)[:, : matrix.numel()]
+    total = parts[0].clone()
+    for part in parts[1:]:
+        total += part
+    return grad_field, total
+
+
+def sum_rows(field: Tensor, row_start: Tensor, column: Tensor, values: Tensor) -> Tensor:
+    """Plain sparse rows times fields `(N, C)`: `(P, C)`."""
+    rows, channels = len(row_start) - 1, field.shape[1]
+    out, flat = _with_slack((rows, channels), field)
+    x = _slack_behind(field.reshape(-1), channels % lanes(flat.dtype) != 0)
+    group = np.array([[0, 0, channels, channels, 0, 1, 1, 1, 0, 0, 1]], dtype=np.int64)
+
+    def run(start: int, stop: int) -> None:
+        _sum_rows(start, stop, row_start.numpy(), column.numpy(), values.numpy(), x, channels, group, flat,
+                  lanes(flat.dtype))  # fmt: skip
+
+    _in_threads(run, rows)
+    return out
+
+
+# ---------------------------------------------------------------- threads
+
+
+def _in_threads(run: Callable[[int, int], Any], count: int) -> None:
+    """run(start, stop) over equal shares of `count`, one for each of torch's threads; the last one here."""
+    threads = max(1, min(torch.get_num_threads(), count))
+    bounds = [count * t // threads for t in range(threads + 1)]
+    futures = []
+    if threads > 1:
+        pool = _pool(os.getpid(), threads - 1)
+        futures = [pool.submit(run, a, b) for a, b in pairwise(bounds[:-1])]
+    run(bounds[-2], bounds[-1])
+    for future in futures:
+        future.result()
+
+
+@lru_cache(maxsize=8)
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Threads that wait for work; those of a parent process do not live on in a fork."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="manifoldconv")
+
+
+# ---------------------------------------------------------------- arrays as the compiled code wants them
+
+
+def _sparse(direction: Direction) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    values = direction.values.numpy()
+    return direction.row_start.numpy(), direction.column.numpy(), values.reshape(-1), values.shape[1]
+
+
+def _channels_out(arrays: Arrays) -> int:
+    return len(arrays.transposed.order)
+
+
+def _with_slack(shape: tuple[int, ...], like: Tensor) -> tuple[Tensor, np.ndarray]:
+    """A tensor, and the array that holds it with room for a vector read past its end."""
+    count = int(np.prod(shape))
+    room = torch.empty(count + lanes(like.numpy(force=True).dtype), dtype=like.dtype)
+    return room[:count].reshape(shape), room.numpy()
+
+
+def _slack_behind(flat: Tensor, needed: bool) -> np.ndarray:
+    array = np.ascontiguousarray(flat.numpy())
+    if not needed:
+        return array
+    room = np.empty(len(array) + lanes(array.dtype), dtype=array.dtype)
+    room[: len(array)] = array
+    return room
+
+
+def _packed(field: Tensor, direction: Direction) -> tuple[np.ndarray, int]:
+    """Blocks component after component, so that the copies of one lie side by side."""
+    field = field.contiguous()
+    width = field.shape[-1]
+    order = direction.order.numpy()
+    whole = bool((direction.groups[:, 3] % lanes(field.numpy().dtype) == 0).all())
+    if (order[1:] > order[:-1]).all():
+        return _slack_behind(field.reshape(-1), not whole), width
+    x = np.empty(field.numel() + lanes(field.numpy().dtype), dtype=field.numpy().dtype)
+    rows = field.numel() // max(1, width)
+    source = field.reshape(-1).numpy()
+    _in_threads(lambda start, stop: _pack(start, stop, source, order, x), rows)
+    return x, width
+
+
+def _flat_with_slack(field: Tensor, direction: Direction) -> np.ndarray:
+    width = lanes(field.numpy().dtype)
+    ragged = bool(((direction.segments[:, 3] - direction.segments[:, 2]) % width != 0).any())
+    return _slack_behind(field.contiguous().reshape(-1), ragged)
+
+
+def _panels(matrix: Tensor, direction: Direction, like: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """M in columns of one vector's width, each contiguous and filled up with zeros.
+
+    With a table: columns of Y from, how many, first channel, channels, where the panel begins.
+    """
+    width = lanes(like.numpy().dtype)
+    table, arrays, place = [], [], 0
+    for y0, y1, c0, c1, start in direction.segments.tolist():
+        block = matrix[start : start + (y1 - y0) * (c1 - c0)].reshape(y1 - y0, c1 - c0)
+        count = -(-(c1 - c0) // width)
+        block = torch.nn.functional.pad(block, (0, count * width - (c1 - c0)))
+        arrays.append(block.reshape(y1 - y0, count, width).transpose(0, 1).reshape(-1))
+        for panel in range(count):
+            first = c0 + panel * width
+            table.append([y0, y1 - y0, first, min(width, c1 - first), place])
+            place += (y1 - y0) * width
+    joined = torch.cat(arrays) if arrays else matrix.new_empty(0)
+    return joined.numpy(), np.array(table, dtype=np.int64).reshape(-1, 5)
+
+
+def _rows_at_a_time(direction: Direction, like: Tensor) -> int:
+    rows = FEATURES_AT_A_TIME // max(1, direction.width * like.element_size())
+    return max(8, min(64, rows // 8 * 8))
+
+
+# ---------------------------------------------------------------- compiled
+
+
+@_entry
+def _pack(start, stop, source, order, x):  # type: ignore[no-untyped-def]
+    width = len(order)
+    for row in range(start, stop):
+        for c in range(width):
+            x[row * width + c] = source[row * width + order[c]]
+
+
+@_entry
+def _forward(
+    start,
+    stop,
+    step,
+    batch,
+    sites,
+    row_start,
+    column,
+    values,
+    width,
+    x,
+    x_width,
+    groups,
+    panels,
+    table,
+    y,
+    y_width,
+    out,
+    channels,
+    rows,
+    vector,
+):  # type: ignore[no-untyped-def]
+    for first in range(start, stop, step):
+        last = min(first + step, stop)
+        for a in range(batch):
+            _features(first, last, a * sites * x_width, row_start, column, values, width, x, x_width, groups, y,
+                      y_width, vector)  # fmt: skip
+            _product(first, last, a * rows, panels, table, y, y_width, out, channels, vector)
+
+
+@_entry
+def _features(first, last, origin, row_start, column, values, width, x, x_width, groups, y, y_width, vector):  # type: ignore[no-untyped-def]
+    for p in range(first, last):
+        gather_site(values, width, column, row_start[p], row_start[p + 1], x, origin, x_width, groups, y,
+                    (p - first) * y_width, vector)  # fmt: skip
+
+
+@_entry
+def _product(first, last, row, panels, table, y, y_width, out, channels, vector):  # type: ignore[no-untyped-def]
+    """out[row + first : row + last] = Y M."""
+    for c in range((row + first) * channels, (row + last) * channels):
+        out[c] = 0.0
+    for panel in range(table.shape[0]):
+        add_product(y, table[panel, 0], y_width, 1, panels, table[panel, 4], vector, last - first, table[panel, 1],
+                    out, (row + first) * channels + table[panel, 2], channels, table[panel, 3])  # fmt: skip
+
+
+@_entry
+def _backward(
+    start,
+    stop,
+    step,
+    batch,
+    sites,
+    row_start,
+    column,
+    values,
+    width,
+    x,
+    x_width,
+    groups,
+    panels,
+    table,
+    y,
+    y_width,
+    out,
+    channels,
+    rows,
+    vector,
+    field,
+    segments,
+    partial,
+    place,
+):  # type: ignore[no-untyped-def]
+    for first in range(start, stop, step):
+        last = min(first + step, stop)
+        for a in range(batch):
+            _features(first, last, a * sites * x_width, row_start, column, values, width, x, x_width, groups, y,
+                      y_width, vector)  # fmt: skip
+            _product(first, last, a * rows, panels, table, y, y_width, out, channels, vector)
+            source = (a * rows + first) * channels
+            for s in range(segments.shape[0]):
+                y0, y1, c0, c1 = segments[s, 0], segments[s, 1], segments[s, 2], segments[s, 3]
+                for c in range(c0, c1, vector):
+                    add_product(y, y0, 1, y_width, field, source + c, channels, y1 - y0, last - first, partial,
+                                place + segments[s, 4] + c - c0, c1 - c0, min(vector, c1 - c))  # fmt: skip
+
+
+@_entry
+def _contract(
+    start,
+    stop,
+    batch,
+    sites,
+    row_start,
+    column,
+    values,
+    width,
+    h,
+    h_width,
+    groups,
+    out,
+    channels,
+    rows,
+    vector,
+):  # type: ignore[no-untyped-def]
+    for p in range(start, stop):
+        for a in range(batch):
+            contract_site(values, width, column, row_start[p], row_start[p + 1], h, a * sites * h_width, h_width,
+                          groups, out, (a * rows + p) * channels, vector)  # fmt: skip
+
+
+@_entry
+def _sum_rows(start, stop, row_start, column, values, x, x_width, groups, out, vector):  # type: ignore[no-untyped-def]
+    for p in range(start, stop):
+        gather_site(
+            values, 1, column, row_start[p], row_start[p + 1], x, 0, x_width, groups, out, p * x_width, vector
+        )

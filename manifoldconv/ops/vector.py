@@ -1,0 +1,124 @@
+"""Vectors of 64 bytes as values in compiled code: 16 float32 or 8 float64 that stay in registers.
+
+A compiler vectorises loops over arrays, but keeps sums in memory where it cannot prove that arrays do not overlap. The
+sums of the layer operator are small tiles; held in registers they run at the arithmetic rate of the machine. LLVM
+splits these vectors where registers are shorter, so the code is the same on every processor.
+
+    v = load(array, place)                array[place : place + lanes], of a one-dimensional contiguous array
+    v = zero(array)                       lanes zeros
+    v = multiply_add(number, w, v)        number · w + v, rounded once
+    store(array, place, v, count)         the first `count` lanes
+
+`load` reads full vectors: arrays need `lanes(dtype)` numbers of slack behind what is used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic, models, register_model
+
+BYTES = 64
+
+
+def lanes(dtype: Any) -> int:
+    """How many numbers a vector holds."""
+    return BYTES // int(np.dtype(dtype).itemsize)
+
+
+class VectorType(types.Type):
+    """The type of a vector in compiled code."""
+
+    def __init__(self, element: types.Type) -> None:
+        self.element = element
+        self.count = BYTES * 8 // element.bitwidth
+        super().__init__(name=f"Vector({element}, {self.count})")
+
+
+@register_model(VectorType)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: VectorType) -> None:
+        super().__init__(manager, kind, _llvm(kind))
+
+
+def _llvm(kind: VectorType) -> ir.VectorType:
+    element = ir.FloatType() if kind.element == types.float32 else ir.DoubleType()
+    return ir.VectorType(element, kind.count)
+
+
+def _pointer(context: Any, builder: Any, array_type: Any, array: Any, place: Any, target: ir.Type) -> Any:
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [place]), target.as_pointer())
+
+
+@intrinsic
+def load(typing_context, array, place):  # type: ignore[no-untyped-def]
+    """array[place : place + lanes]."""
+    kind = VectorType(array.dtype)
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        pointer = _pointer(context, builder, signature.args[0], *arguments, _llvm(kind))
+        return builder.load(pointer, align=array.dtype.bitwidth // 8)
+
+    return kind(array, types.intp), generate
+
+
+@intrinsic
+def zero(typing_context, array):  # type: ignore[no-untyped-def]
+    """A vector of zeros for an array of this type."""
+    kind = VectorType(array.dtype)
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return ir.Constant(_llvm(kind), [0.0] * kind.count)
+
+    return kind(array), generate
+
+
+@intrinsic
+def multiply_add(typing_context, number, vector, total):  # type: ignore[no-untyped-def]
+    """number · vector + total."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        scalar, factor, summand = arguments
+        kind = _llvm(vector)
+        empty = ir.Constant(kind, ir.Undefined)
+        first = builder.insert_element(empty, scalar, ir.Constant(ir.IntType(32), 0))
+        lanes_type = ir.VectorType(ir.IntType(32), vector.count)
+        everywhere = builder.shuffle_vector(first, empty, ir.Constant(lanes_type, [0] * vector.count))
+        name = f"llvm.fma.v{vector.count}f{vector.element.bitwidth}"
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(kind, [kind, kind, kind]), name
+        )
+        return builder.call(function, [everywhere, factor, summand])
+
+    return total(vector.element, vector, total), generate
+
+
+@intrinsic
+def store(typing_context, array, place, vector, count):  # type: ignore[no-untyped-def]
+    """array[place : place + count] = the first `count` lanes."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        destination, start, value, number = arguments
+        kind = _llvm(vector)
+        full = builder.icmp_signed(">=", number, ir.Constant(number.type, vector.count))
+        with builder.if_else(full) as (whole, part):
+            with whole:
+                pointer = _pointer(context, builder, signature.args[0], destination, start, kind)
+                builder.store(value, pointer, align=array.dtype.bitwidth // 8)
+            with part:
+                for lane in range(vector.count - 1):
+                    used = builder.icmp_signed("<", ir.Constant(number.type, lane), number)
+                    with builder.if_then(used):
+                        one = builder.extract_element(value, ir.Constant(ir.IntType(32), lane))
+                        where = builder.add(start, ir.Constant(start.type, lane))
+                        pointer = _pointer(
+                            context, builder, signature.args[0], destination, where, kind.element
+                        )
+                        builder.store(one, pointer)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, vector, types.intp), generate
