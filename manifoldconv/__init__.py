@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a test compares the two
     from manifoldconv import datasets as datasets
     from manifoldconv import differential as differential
+    from manifoldconv import features as features
     from manifoldconv import frame_fields as frame_fields
     from manifoldconv import homogeneous as homogeneous
     from manifoldconv import kernels as kernels
@@ -74,6 +75,7 @@ __version__ = "0.1.0"
 _MODULES = (
     "datasets",
     "differential",
+    "features",
     "frame_fields",
     "homogeneous",
     "kernels",
