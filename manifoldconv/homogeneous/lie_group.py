@@ -1,8 +1,8 @@
-"""The abstract Lie group: a manifold whose points can be multiplied."""
+"""Groups that act, and the abstract Lie group: a manifold whose points can be multiplied."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
@@ -11,7 +11,49 @@ from manifoldconv.errors import float64
 from manifoldconv.manifolds.base import Manifold
 
 
-class LieGroup(Manifold):
+class ActingGroup(ABC):
+    """What a group must give in order to act on a space: products, inverses, one-parameter subgroups.
+
+    Elements are float64 tensors `(..., *element_shape)`, vectors of the Lie algebra coordinates `(..., dim)`. All batch
+    axes broadcast. `LieGroup` is one that is a manifold, too; `MatrixGroup` makes one of matrices.
+
+    Attributes:
+        dim: the dimension.
+        element_shape: the shape of a single element.
+    """
+
+    dim: int
+    element_shape: tuple[int, ...]
+
+    @property
+    @abstractmethod
+    def identity(self) -> Tensor:
+        """The neutral element, float64 of shape `element_shape`."""
+
+    @abstractmethod
+    def product(self, a: Tensor, b: Tensor) -> Tensor:
+        """a b: acting with it is acting with b first, then with a."""
+
+    @abstractmethod
+    def inverse(self, a: Tensor) -> Tensor:
+        """a⁻¹."""
+
+    @abstractmethod
+    def group_exp(self, v: Tensor) -> Tensor:
+        """The element at t = 1 of the subgroup t ↦ group_exp(t v) with velocity v `(..., dim)` at the identity."""
+
+    @abstractmethod
+    def random(self, count: int, generator: torch.Generator, spread: float = 1.0) -> Tensor:
+        """Independent elements `(count, ...)`: rotations by the Haar measure, translations normal.
+
+        Args:
+            count: how many.
+            generator: of random numbers.
+            spread: the standard deviation of each coordinate of a translation.
+        """
+
+
+class LieGroup(ActingGroup, Manifold):
     """A Lie group of dimension d with a metric that is invariant under translations from the left.
 
     It is a `Manifold`: `exp`, `log` and transport are those of the metric. `group_exp` and `group_log` belong to the
@@ -29,29 +71,10 @@ class LieGroup(Manifold):
     It is not scaled to total mass 1: `volume` says what it is.
 
     Attributes:
-        element_shape: the shape of a single element.
         volume: the measure of the whole group; infinite where it is not compact.
     """
 
-    element_shape: tuple[int, ...]
     volume: float
-
-    @property
-    @abstractmethod
-    def identity(self) -> Tensor:
-        """The neutral element, float64 of shape `element_shape`."""
-
-    @abstractmethod
-    def product(self, a: Tensor, b: Tensor) -> Tensor:
-        """a b: acting with it is acting with b first, then with a."""
-
-    @abstractmethod
-    def inverse(self, a: Tensor) -> Tensor:
-        """a⁻¹."""
-
-    @abstractmethod
-    def group_exp(self, v: Tensor) -> Tensor:
-        """The element at t = 1 of the subgroup t ↦ group_exp(t v) with velocity v `(..., d)` at the identity."""
 
     @abstractmethod
     def group_log(self, a: Tensor) -> Tensor:
@@ -68,16 +91,6 @@ class LieGroup(Manifold):
     @abstractmethod
     def left_differential(self, a: Tensor, x: Tensor) -> Tensor:
         """`(..., d, d)`: the differential of x ↦ a x, in the frames at x and a x; orthogonal."""
-
-    @abstractmethod
-    def random(self, count: int, generator: torch.Generator, spread: float = 1.0) -> Tensor:
-        """Independent elements `(count, ...)`: rotations by the Haar measure, translations normal.
-
-        Args:
-            count: how many.
-            generator: of random numbers.
-            spread: the standard deviation of each coordinate of a translation.
-        """
 
     def modular(self, a: Tensor) -> Tensor:
         """`(...,)`: |det Ad(a)|⁻¹, by which a translation by a from the right changes the left Haar measure.

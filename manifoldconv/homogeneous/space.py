@@ -10,7 +10,7 @@ from torch import Tensor
 
 from manifoldconv.errors import GeometryError, float64
 from manifoldconv.groups import StructureGroup
-from manifoldconv.homogeneous.lie_group import LieGroup
+from manifoldconv.homogeneous.lie_group import ActingGroup
 from manifoldconv.manifolds.base import Manifold
 from manifoldconv.quadrature import TangentRule
 
@@ -23,12 +23,12 @@ class HomogeneousSpace:
     """A manifold M on which a group G acts transitively by isometries: M = G / H.
 
     Such spaces are ready-made in `manifoldconv.homogeneous`: `euclidean_under_translations`, `plane_under_se2`,
-    `sphere_under_so3`, `space_under_se3`, `group_on_itself`. Make one of your own by naming its parts, and let
-    `manifoldconv.testing.check_action` test them.
+    `sphere_under_so3`, `hyperbolic_plane_under_so21`, `space_under_se3`, `group_on_itself`. Make one of your own by
+    naming its parts, and let `manifoldconv.testing.check_action` test them.
 
     Attributes:
         name: for messages.
-        group: G.
+        group: G; `MatrixGroup` makes one from a Lie algebra of matrices.
         manifold: M, with a metric that G keeps: it says what points are, and gives their frames and exp.
         base: p0, a single point.
         act: (g, x) ↦ g x, an action: (a b) x = a (b x). Batch axes broadcast.
@@ -49,7 +49,7 @@ class HomogeneousSpace:
     """
 
     name: str
-    group: LieGroup
+    group: ActingGroup
     manifold: Manifold
     base: Tensor
     act: Act

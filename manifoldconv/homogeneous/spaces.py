@@ -5,15 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from manifoldconv.errors import float64
+from manifoldconv.errors import GeometryError, float64
 from manifoldconv.groups import StructureGroup
-from manifoldconv.homogeneous.lie_group import LieGroup
+from manifoldconv.homogeneous.lie_group import ActingGroup, LieGroup
+from manifoldconv.homogeneous.matrix_group import MatrixGroup
 from manifoldconv.homogeneous.se2 import SE2
 from manifoldconv.homogeneous.se3 import SE3
 from manifoldconv.homogeneous.so3 import SO3
 from manifoldconv.homogeneous.space import HomogeneousSpace
 from manifoldconv.homogeneous.translations import Translations
 from manifoldconv.manifolds.euclidean import Euclidean
+from manifoldconv.manifolds.hyperbolic import HyperbolicPlane
 from manifoldconv.manifolds.sphere import Sphere
 from manifoldconv.orthogonal import rotation_matrix
 
@@ -119,11 +121,51 @@ def sphere_under_so3(radius: float = 1.0) -> HomogeneousSpace:
     )
 
 
-def group_on_itself(group: LieGroup) -> HomogeneousSpace:
+def hyperbolic_plane_under_so21() -> HomogeneousSpace:
+    """The hyperbolic plane under SO⁺(2, 1), the Lorentz transformations of the hyperboloid.
+
+    The stabiliser of (1, 0, 0) is SO(2), the measure is the area. The section takes (1, 0, 0) to p by the boost with
+    the columns (p, frame at p), and is continuous everywhere.
+    """
+    minkowski = torch.diag(torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64))
+    turns = torch.tensor(
+        [
+            [[0, 1, 0], [1, 0, 0], [0, 0, 0]],
+            [[0, 0, 1], [0, 0, 0], [1, 0, 0]],
+            [[0, 0, 0], [0, 0, -1], [0, 1, 0]],
+        ],
+        dtype=torch.float64,
+    )
+    group, plane = MatrixGroup("SO(2, 1)", turns), HyperbolicPlane()
+
+    def differential(g: Tensor, x: Tensor) -> Tensor:
+        return plane.frame(group.act(g, x)).mT @ minkowski @ g @ plane.frame(x)
+
+    return HomogeneousSpace(
+        "the hyperbolic plane under SO(2, 1)",
+        group,
+        plane,
+        torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64),
+        group.act,
+        lambda p: torch.cat([float64("p", p, (3,))[..., None], plane.frame(p)], dim=-1),
+        StructureGroup.special_orthogonal(2),
+        lambda h: (
+            torch.nn.functional.pad(float64("h", h, (2, 2)), (1, 0, 1, 0))
+            + torch.diag(torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64))
+        ),
+        differential,
+    )
+
+
+def group_on_itself(group: ActingGroup) -> HomogeneousSpace:
     """A Lie group under its translations from the left.
 
     The section of g is g, the stabiliser is trivial, so that no constraint is left; the measure is that of Haar.
+
+    Raises `GeometryError` for a group that is no `LieGroup`, a manifold with a left-invariant metric.
     """
+    if not isinstance(group, LieGroup):
+        raise GeometryError(f"a group acts on itself where it is a manifold, a LieGroup; got {group!r}")
     shape = group.element_shape
 
     def lift(h: Tensor) -> Tensor:
