@@ -33,6 +33,9 @@ Watch = Callable[[Iterator[Pullback], int], Iterable[Pullback]]
 # Singular values below this share of the largest one belong to no direction of their own.
 RANK = 1e-12
 
+# Few enough that whoever waits for a block to end does not notice.
+RAYS_AT_A_TIME = 100_000
+
 # Bytes that one bank may take while it is built: a value of float64 for each basis function and pair, twice.
 MOST_BYTES = 6e9
 
@@ -177,7 +180,12 @@ def watched_blocks(
     surface: MeshSurface, sites: Sites, frames: Frames, rule: TangentRule, watch: Watch
 ) -> Iterable[Pullback]:
     """The pullback in blocks, with signals that count as 0 outside the surface."""
-    blocks = Pullback.blocks(surface, sites, rule, "zero", frames="local" if frames.local else "parallel")
+    blocks = Pullback.blocks(
+        surface,
+        *(sites, rule, "zero"),
+        frames="local" if frames.local else "parallel",
+        rows=max(1, RAYS_AT_A_TIME // len(rule)),
+    )
     return watch(blocks, len(sites))
 
 

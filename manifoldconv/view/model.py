@@ -6,6 +6,7 @@ drawn; the functions here take a state to the next one. `manifoldconv.view.shown
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 from collections import OrderedDict
@@ -75,6 +76,7 @@ class Workbench:
     """One surface with what is computed for it once: frames, loops, operators for each radius.
 
     Everything that computes holds `lock`: the compiled routines use all cores, and so one call at a time is fastest.
+    What a person waits for goes first (`urgent`); what is prepared ahead lets it pass.
 
     Attributes:
         surface, name: the mesh, and what to call it.
@@ -89,6 +91,8 @@ class Workbench:
     vector_banks: dict[float, VectorBank] = field(default_factory=dict, repr=False)
     progress: dict[float, float] = field(default_factory=dict, repr=False)
     _through: OrderedDict[tuple[float, str], Tensor] = field(default_factory=OrderedDict, repr=False)
+    _tight: dict[int, Trail] = field(default_factory=dict, repr=False)
+    _waiting: list[object] = field(default_factory=list, repr=False)
     _stopping: threading.Event = field(default_factory=threading.Event, repr=False)
 
     @cached_property
@@ -114,8 +118,14 @@ class Workbench:
 
     @cached_property
     def loops(self) -> list[Trail]:
-        """The loops of the topology."""
+        """The loops of the topology, as they come."""
         return trails.loops_of_the_topology(self.surface)
+
+    def loop(self, number: int) -> Trail:
+        """One of them, pulled tight when it is first asked for."""
+        if number not in self._tight:
+            self._tight[number] = trails.tightened(self.surface, self.loops[number])
+        return self._tight[number]
 
     @cached_property
     def signals(self) -> tuple[str, ...]:
@@ -160,6 +170,17 @@ class Workbench:
             kind = VectorBank if fields == VECTORS else Bank
             kept[edges] = kind.build(self.surface, self.sites, self.frames, radius, self._taking_turns(edges))
 
+    @contextlib.contextmanager
+    def urgent(self) -> Iterator[None]:
+        """Hold the lock before anything that is prepared ahead gets it again."""
+        ticket = object()
+        self._waiting.append(ticket)
+        try:
+            with self.lock:
+                yield
+        finally:
+            self._waiting.remove(ticket)
+
     def stop(self) -> None:
         """Call off what is being prepared."""
         self._stopping.set()
@@ -174,6 +195,8 @@ class Workbench:
                 self.lock.release()
                 try:
                     self._stopping.wait(0.002)  # long enough for whoever waits for the lock to get it
+                    while self._waiting and not self._stopping.is_set():
+                        self._stopping.wait(0.005)
                 finally:
                     self.lock.acquire()
                 if self._stopping.is_set():
@@ -345,7 +368,7 @@ def topological_loop(workbench: Workbench, state: State, number: int) -> State:
         return replace(
             state, complaint=f"this surface has {count or 'no'} such loops: every loop bounds a region"
         )
-    loop = workbench.loops[number]
+    loop = workbench.loop(number)
     if not workbench.group.holds_rotations:
         loop = replace(loop, frame=workbench.frame(loop.base))
     return replace(state, trail=loop, complaint="")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from manifoldconv.errors import GeometryError
 from manifoldconv.plot.color import INK, ColorScale
 from manifoldconv.view import model, shown
 from manifoldconv.view.catalogue import names
-from manifoldconv.view.display import Display, glb, png
+from manifoldconv.view.display import SIZE, Display, glb, png
 from manifoldconv.view.model import RADII, State, Workbench
 from manifoldconv.view.picking import line_of_sight
 
@@ -22,17 +22,14 @@ TURN = 15.0  # degrees a key
 LIFT = 0.004  # of the scene: how far what is drawn floats over the surface
 THICK = 0.006
 TITLE = "manifoldconv"
+TOWARDS = (0.6, -1.0, 0.5)  # from the middle of the scene to the camera; z upward
+DISTANCE, FIELD_OF_VIEW = 1.7, 0.8  # of the camera: in sizes of the scene, in radians
 
-KEYS = (
-    ("N", "Step forward", "step"),
-    ("J", "Turn left", "left"),
-    ("L", "Turn right", "right"),
-    ("C", "Close the loop", "close"),
-    ("O", "Loop round the disc", "circle"),
-    ("G", "Next loop of the topology", "topological"),
-    ("R", "Start again here", "restart"),
-    ("K", "Next kernel", "kernel"),
-    ("P", "Save a screenshot", "screenshot"),
+# Rows of buttons: the row's name, and for each button its words, its key, and what it does.
+ROWS = (
+    ("Walk", (("Forward", "N", "step"), ("Left", "J", "left"), ("Right", "L", "right"))),
+    ("Loop", (("Close", "C", "close"), ("Round disc", "O", "circle"), ("Topology", "G", "topological"))),
+    ("Also", (("Restart", "R", "restart"), ("Next kernel", "K", "kernel"), ("Picture", "P", "screenshot"))),
 )
 
 
@@ -68,7 +65,9 @@ class Page:
             "kernel": self._next_kernel,
         }
         client.gui.configure_theme(dark_mode=dark, show_logo=False, show_share_button=False)
+        self._aim()
         self._controls(dark)
+        client.scene.on_click()(self._clicked)
         self._words()
         self._marks()
         self._paint()
@@ -76,6 +75,18 @@ class Page:
     def leave(self) -> None:
         """The browser has gone: nothing more is sent to it."""
         self._gone = True
+
+    def _aim(self) -> None:
+        """The camera: on a narrow screen from farther off, and with the surface above the controls."""
+        camera = self.client.camera
+        towards = np.array(TOWARDS) / np.linalg.norm(TOWARDS)
+        narrow = camera.aspect < 0.8
+        right = np.array([-towards[1], towards[0], 0.0]) / np.hypot(towards[0], towards[1])
+        aside = np.array([0.0, 0.0, -0.8]) if narrow else 0.35 * right
+        camera.fov = FIELD_OF_VIEW
+        # In this order: a camera that is moved takes the place that it looks at along.
+        camera.position = tuple(aside + DISTANCE * (1.5 if narrow else 1.0) * SIZE * towards)
+        camera.look_at = tuple(aside)
 
     # -- controls ----------------------------------------------------------------------------------------------------
 
@@ -102,31 +113,33 @@ class Page:
             self.point = gui.add_markdown("")
             self.trail = gui.add_markdown("")
             self.complaint = gui.add_markdown("")
-            for key, label, action in KEYS:
-                self._button(key, label, action)
-        with gui.add_folder("Page", expand_by_default=False):
-            self.dark = gui.add_checkbox("Dark", dark)
+            for label, buttons in ROWS:
+                self._row(label, buttons)
+            keys = ", ".join(f"**{key}** {words.lower()}" for _, row in ROWS for words, key, _ in row)
             gui.add_markdown(
-                "Drag beside the surface to turn the view, scroll to come nearer. Click to pick a point."
+                f"Click to pick a point; drag beside the surface to turn the view. Keys: {keys}."
             )
+            self.dark = gui.add_checkbox("Dark", dark)
         self._listen()
 
     def _note(self) -> str:
         return f"\n\n{self.display.note}" if self.display.note else ""
 
-    def _button(self, key: str, label: str, action: str) -> None:
+    def _row(self, label: str, buttons: Sequence[tuple[str, str, str]]) -> None:
+        """Buttons side by side, and a key for each."""
         gui = self.client.gui
-        button = gui.add_button(f"{label} ({key})")
-        command = gui.add_command(label, hotkey=key)
+        row = gui.add_button_group(label, [words for words, _, _ in buttons])
+        by_words = {words: action for words, _, action in buttons}
+        row.on_click(lambda _: self._run(by_words[row.value]))
+        for words, key, action in buttons:
+            command = gui.add_command(f"{label}: {words.lower()}", hotkey=key)
+            command.on_trigger(lambda _, action=action: self._run(action))
 
-        def run(_: Any) -> None:
-            if action == "screenshot":
-                self._screenshot()
-            else:
-                self._act(self._actions[action])
-
-        button.on_click(run)
-        command.on_trigger(run)
+    def _run(self, action: str) -> None:
+        if action == "screenshot":
+            self._screenshot()
+        else:
+            self._act(self._actions[action])
 
     def _listen(self) -> None:
         """What the dropdowns change; viser also tells of changes that the program makes, which are no news."""
@@ -162,7 +175,7 @@ class Page:
         """One action, and what it changes on the page."""
         with self._acting:
             before = self.state
-            with self.workbench.lock:
+            with self.workbench.urgent():
                 try:
                     self.state = action()
                 except GeometryError as error:
@@ -186,25 +199,19 @@ class Page:
         return model.choose(self.workbench, self.state, kernel=after)
 
     def _bind(self) -> None:
-        """Clicks always, drags only where they do not turn the view."""
-        surface = self._surface
-        if surface is None:
+        """Drags on the surface, where they do not turn the view."""
+        if self._surface is None:
             return
-        surface.remove_click_callback("all")
-        surface.remove_drag_callback("all")
-
-        @surface.on_click
-        def _(event: Any) -> None:
-            point = model.sight(
-                self.workbench,
-                self.display.to_file(event.ray_origin),
-                self.display.direction_to_file(event.ray_direction),
-            )
-            if point is not None:
-                self._act(lambda: model.pick(self.workbench, self.state, point))
-
+        self._surface.remove_drag_callback("all")
         if self.tool != LOOK:
-            surface.on_drag("left")(self._dragged)
+            self._surface.on_drag("left")(self._dragged)
+
+    def _clicked(self, event: Any) -> None:
+        display = self.display
+        origin = display.to_file(event.ray_origin)
+        point = model.sight(self.workbench, origin, display.direction_to_file(event.ray_direction))
+        if point is not None:
+            self._act(lambda: model.pick(self.workbench, self.state, point))
 
     def _dragged(self, event: Any) -> None:
         if event.phase == "update":
@@ -218,7 +225,7 @@ class Page:
             if event.phase == "start":
                 point = self._seen(event.start_screen_pos)
                 if point is not None:
-                    with self.workbench.lock:
+                    with self.workbench.urgent():
                         self.state = model.pick(self.workbench, self.state, point)
                     self._dragging = True
                 self._go_to(event.end_screen_pos)
@@ -226,7 +233,7 @@ class Page:
                 self._go_to(event.end_screen_pos)
                 self._dragging = False
                 if self.tool == LOOP:
-                    with self.workbench.lock:
+                    with self.workbench.urgent():
                         self.state = model.close(self.workbench, self.state)
                     self._words()
                     self._marks()
@@ -243,7 +250,7 @@ class Page:
         point = self._seen(screen)
         if point is None or not self._dragging:
             return
-        with self.workbench.lock:
+        with self.workbench.urgent():
             self.state = model.drag_to(self.workbench, self.state, point)
         self._words()
         self._marks()
@@ -251,7 +258,7 @@ class Page:
     # -- what is shown -----------------------------------------------------------------------------------------------
 
     def _words(self) -> None:
-        with self.workbench.lock:
+        with self.workbench.urgent():
             point, trail = (
                 shown.point_text(self.workbench, self.state),
                 shown.trail_text(self.workbench, self.state),
@@ -262,7 +269,7 @@ class Page:
 
     def _marks(self) -> None:
         """Disc, trail and arrows, over both sides of the surface."""
-        with self.workbench.lock:
+        with self.workbench.urgent():
             marks = shown.marks(self.workbench, self.state)
         scene, display = self.client.scene, self.display
         vertices, faces = display.to_scene(marks.disc.vertices), marks.disc.faces
@@ -311,7 +318,7 @@ class Page:
             self.verdict.content = verdict.text
             if verdict.admitted and not self._wait_for_operators(state):
                 return
-            with self.workbench.lock:
+            with self.workbench.urgent():
                 painting = shown.painting(self.workbench, state, verdict)
                 coloured = self.display.glb(painting.values, painting.scale)
             self.painting.content = painting.text

@@ -13,18 +13,14 @@ import webbrowser
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from manifoldconv.errors import GeometryError
 from manifoldconv.view import model
 from manifoldconv.view.catalogue import SCALARS, VECTORS
-from manifoldconv.view.display import SIZE, Display
+from manifoldconv.view.display import Display
 from manifoldconv.view.model import PREPARED, State, Workbench
 from manifoldconv.view.page import Page
 
 FIRST_PORT, PORTS = 8080, 20
-TOWARDS = (0.6, -1.0, 0.5)  # from the middle of the scene to the camera; z upward
-DISTANCE = 1.25  # of the camera, in sizes of the scene
 
 
 class Server:
@@ -61,7 +57,6 @@ class Server:
         with contextlib.redirect_stdout(io.StringIO()):  # its own banner
             self.viser = viser.ViserServer(host=host, port=self.port, verbose=False)
         self.port = self.viser.get_port()
-        self._aim()
         self.viser.on_client_connect(self._welcome)
         self.viser.on_client_disconnect(self._farewell)
         self._preparing = threading.Thread(target=self._prepare, daemon=True)
@@ -80,14 +75,6 @@ class Server:
             page.leave()
         self.viser.stop()
         self._preparing.join(timeout=10.0)
-
-    def _aim(self) -> None:
-        """The camera, looking at the middle of the scene."""
-        towards = np.array(TOWARDS) / np.linalg.norm(TOWARDS)
-        camera = self.viser.initial_camera
-        camera.position = tuple(DISTANCE * SIZE * towards)
-        camera.look_at = (0.0, 0.0, 0.0)
-        camera.fov = 0.8
 
     def _welcome(self, client: Any) -> None:
         self.pages[client.client_id] = Page(client, self.workbench, self.display, self.state, self.dark)

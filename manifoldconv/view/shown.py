@@ -42,11 +42,13 @@ class Painting:
     Attributes:
         values: `(N,)` at the vertices of the mesh.
         scale: from values to colours.
-        text: what is shown, with its range.
+        title: what is shown.
+        text: the same with its range, and how long it took.
     """
 
     values: Tensor
     scale: ColorScale
+    title: str
     text: str
 
 
@@ -123,8 +125,7 @@ def painting(workbench: Workbench, state: State, judgement: Verdict) -> Painting
     response = workbench.response(state)
     seconds = time.perf_counter() - begun
     values, what = _one_number(response, state.choices.fields)
-    title = f"{what} to {signal.label}, computed in {_duration(seconds)}"
-    return _painted(values, title)
+    return _painted(values, f"{what} to {signal.label}", f", computed in {_duration(seconds)}")
 
 
 def _one_number(response: Tensor, fields: str) -> tuple[Tensor, str]:
@@ -142,10 +143,10 @@ def _one_number(response: Tensor, fields: str) -> tuple[Tensor, str]:
     return response.norm(dim=1), "Length of the response (a vector at each point)"
 
 
-def _painted(values: Tensor, title: str) -> Painting:
+def _painted(values: Tensor, title: str, time_taken: str = "") -> Painting:
     scale = ColorScale.of(values.numpy(), clip=CLIP)
     low, high = float(values.min()), float(values.max())
-    return Painting(values, scale, f"{title}: {low:.4g} to {high:.4g}")
+    return Painting(values, scale, title, f"{title}: {low:.4g} to {high:.4g}{time_taken}")
 
 
 def carried_kernel(workbench: Workbench, state: State) -> tuple[Kernel, Kernel]:
@@ -266,7 +267,10 @@ def _kernel_after(workbench: Workbench, state: State) -> str:
         return f"The kernel {name} comes back as it was."
     likeness = float((here * there).sum() / (here * here).sum()) if size else 1.0
     how = "flipped" if likeness < FLIPPED else "changed"
-    return f"The kernel {name} comes back **{how}**, by {change:.0%} of its largest value."
+    text = f"The kernel {name} comes back **{how}**, by {change:.0%} of its largest value"
+    if verdict(workbench, state).admitted:
+        return text + "; what is made of it does not depend on that."
+    return text + ": what it is here would depend on the path that carried it. **That is why it is refused.**"
 
 
 def _degrees(angle: float) -> str:

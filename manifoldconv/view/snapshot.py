@@ -46,14 +46,14 @@ def snapshot(
     scene = scene.curves([*disc.rim], radius=0.0015 * diagonal)
     if len(marks.curve) > 1:
         scene = scene.curves([marks.curve], radius=0.002 * diagonal)
-    scene = scene.points(marks.base[None], color=INK, radius=0.006 * diagonal)
+    scene = scene.points(marks.base[None], color=INK, radius=0.004 * diagonal)
     for tail, head, colour in marks.arrows:
         scene = scene.arrows(tail[None], (head - tail)[None], color=colour, radius=0.003 * diagonal)
     if len(disc.arrows):
         scene = scene.arrows(
             disc.arrows[:, 0], disc.arrows[:, 1] - disc.arrows[:, 0], radius=0.002 * diagonal
         )
-    save_scene(scene, path, title=plain(painting.text), camera=camera, size=size, background=background)
+    save_scene(scene, path, title=painting.title, camera=camera, size=size, background=background)
     return "\n".join(
         plain(text)
         for text in (

@@ -21,6 +21,7 @@ Array = NDArray[np.float64]
 
 CIRCLE = 24  # corners of the polygon that goes round a disc
 MOST_PIECES = 64  # of a drawn segment, for the eye
+TIGHTENINGS, REFINEMENTS = 20, 1  # how often loops of the topology are pulled straight, and halved in between
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +163,68 @@ def _from_faces(surface: MeshSurface, faces: list[int]) -> Trail:
     along = surface.log(centroids[0], centroids[1])
     frame = _frame_along(along)
     return Trail((centroids[0],), frame, exact.matrix, frame[:, 0], length, places, exact, tuple(faces))
+
+
+def tightened(surface: MeshSurface, loop: Trail) -> Trail:
+    """A loop pulled towards a straight one: again and again every second point goes half-way between its neighbours.
+
+    Points stay where no straight line joins their neighbours. First with the points that it has, then with more. As it
+    was where that would turn it into another kind of loop.
+    """
+    if loop.loop is None or len(loop.points) < 3:
+        return loop
+    points = SurfacePoint.stack([_in_its_face(point) for point in loop.points])
+    for _ in range(REFINEMENTS):
+        points = _halved(surface, _relaxed(surface, points))
+    points = _relaxed(surface, points)
+    try:
+        trail = begin(surface, points[0], torch.eye(2, dtype=torch.float64))
+        for i in range(1, len(points)):
+            trail = extended(surface, trail, points[i])
+        trail = closed(surface, trail)
+    except GeometryError:
+        return loop
+    if trail.loop is None or trail.loop.reflects != loop.loop.reflects or trail.length >= loop.length:
+        return loop
+    along = surface.log(points[0], points[1])
+    return replace(trail, frame=_frame_along(along), corridor=loop.corridor)
+
+
+def _relaxed(surface: MeshSurface, points: SurfacePoint) -> SurfacePoint:
+    """The points of a closed polyline, moved towards a shorter one."""
+    count = len(points)
+    for number in range(TIGHTENINGS):
+        moved = torch.arange(number % 2, count - count % 2, 2)
+        points = _with_middles(
+            surface, points, moved, points[(moved - 1) % count], points[(moved + 1) % count]
+        )
+    return points
+
+
+def _halved(surface: MeshSurface, points: SurfacePoint) -> SurfacePoint:
+    """With a point more in the middle of each piece, where that is a straight line."""
+    count = len(points)
+    doubled = points[torch.arange(2 * count) // 2]
+    after = points[(torch.arange(count) + 1) % count]
+    return _with_middles(surface, doubled, 2 * torch.arange(count) + 1, points, after)
+
+
+def _with_middles(
+    surface: MeshSurface, points: SurfacePoint, which: Tensor, before: SurfacePoint, after: SurfacePoint
+) -> SurfacePoint:
+    """The points, those of some numbers put half-way between two others; they stay where there is no such place."""
+    across = surface.log(before, after)
+    known = torch.isfinite(across).all(dim=-1)
+    middle = surface.geodesic(before, across.masked_fill(~known[:, None], 0.0) / 2)
+    known &= middle.complete & (middle.end.vertex < 0)
+    face, barycentric = points.face.clone(), points.barycentric.clone()
+    face[which[known]], barycentric[which[known]] = middle.end.face[known], middle.end.barycentric[known]
+    return SurfacePoint(face, barycentric)
+
+
+def _in_its_face(point: SurfacePoint) -> SurfacePoint:
+    """The same place, written without a vertex."""
+    return SurfacePoint(point.face, point.barycentric)
 
 
 def _frame_along(v: Tensor) -> Tensor:
