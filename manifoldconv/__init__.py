@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a 
     from manifoldconv import homogeneous as homogeneous
     from manifoldconv import kernels as kernels
     from manifoldconv import lifting as lifting
+    from manifoldconv import nn as nn
     from manifoldconv import ops as ops
     from manifoldconv import testing as testing
     from manifoldconv import training as training
@@ -80,6 +81,7 @@ _MODULES = (
     "homogeneous",
     "kernels",
     "lifting",
+    "nn",
     "ops",
     "testing",
     "training",
