@@ -20,7 +20,9 @@ from manifoldconv.cli.holonomy import holonomy
 from manifoldconv.cli.info import info
 from manifoldconv.cli.kernels import kernels
 from manifoldconv.cli.precompute import precompute
+from manifoldconv.cli.predict import predict
 from manifoldconv.cli.remesh import remesh
+from manifoldconv.cli.train import train
 from manifoldconv.cli.view import view
 
 app = typer.Typer(
@@ -41,6 +43,8 @@ app.command("view")(view)
 app.command("demo")(demo)
 app.command("precompute")(precompute)
 app.command("cache")(cache)
+app.command("train")(train)
+app.command("predict")(predict)
 app.command("bench")(bench)
 
 # The base of typer's own usage errors, which its versions keep in different places.

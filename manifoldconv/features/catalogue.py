@@ -68,6 +68,13 @@ def features_of(surface: MeshSurface, names: Sequence[str], group: StructureGrou
     >>> found.rep, found.values.shape[1]
     (Representation('1x0 + 3x1', O(2)), 7)
     """
+    rep = feature_type(names, group)
+    values = [CATALOGUE[name].values(surface) for name in names]
+    return Features(torch.cat(values, dim=1), rep, tuple(names))
+
+
+def feature_type(names: Sequence[str], group: StructureGroup | None = None) -> Representation:
+    """The field type of features by name; arguments and `ValueError` as in `features_of`."""
     group = StructureGroup.orthogonal(2) if group is None else group
     if isinstance(names, str) or not names:
         raise ValueError(f"names must be a list of features; got {names!r}")
@@ -79,8 +86,7 @@ def features_of(surface: MeshSurface, names: Sequence[str], group: StructureGrou
     types = [CATALOGUE[name].field_type for name in names]
     if group.mirror is None:
         types = [text.replace("sign", "0") for text in types]
-    values = [CATALOGUE[name].values(surface) for name in names]
-    return Features(torch.cat(values, dim=1), Representation(" + ".join(types), group), tuple(names))
+    return Representation(" + ".join(types), group)
 
 
 def _gaussian(surface: MeshSurface) -> Tensor:

@@ -45,6 +45,7 @@ class Scene:
         values: ArrayLike | None = None,
         face_values: ArrayLike | None = None,
         colors: ArrayLike | None = None,
+        face_colors: ArrayLike | None = None,
         color: tuple[float, float, float] = PLASTER,
         scale: ColorScale | None = None,
         crease: float = 40.0,
@@ -57,6 +58,7 @@ class Scene:
             values: `(V,)`, coloured by `scale` (default: `ColorScale.of(values)`), interpolated in faces.
             face_values: `(F,)` instead, constant in faces.
             colors: `(V, 3)` sRGB in [0, 1] instead.
+            face_colors: `(F, 3)` sRGB in [0, 1] instead.
             color: one sRGB colour, where none of these is given.
             crease: angle in degrees; edges sharper than that are shown as edges, others as smooth. 0: facets.
             edge_width: in pixels, to show the triangles; 0 hides them.
@@ -69,17 +71,26 @@ class Scene:
         _check_mesh(vertices, faces)
         given = [
             name
-            for name, v in (("values", values), ("face_values", face_values), ("colors", colors))
+            for name, v in (
+                ("values", values),
+                ("face_values", face_values),
+                ("colors", colors),
+                ("face_colors", face_colors),
+            )
             if v is not None
         ]
         if len(given) > 1:
-            raise ValueError(f"give one of values, face_values and colors; got {' and '.join(given)}")
+            raise ValueError(
+                f"give one of values, face_values, colors and face_colors; got {' and '.join(given)}"
+            )
         if values is not None:
             paint = _sized("values", values, (len(vertices),))[faces]
         elif face_values is not None:
             paint = np.repeat(_sized("face_values", face_values, (len(faces),))[:, None], 3, axis=1)
         elif colors is not None:
             paint = _sized("colors", colors, (len(vertices), 3))[faces]
+        elif face_colors is not None:
+            paint = np.repeat(_sized("face_colors", face_colors, (len(faces), 3))[:, None], 3, axis=1)
         else:
             paint = np.broadcast_to(np.asarray(color, dtype=np.float64), (len(faces), 3, 3))
         if paint.ndim == 2 and scale is None:
