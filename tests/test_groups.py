@@ -301,3 +301,29 @@ def test_groups_are_read_by_their_names() -> None:
     for name in ("C(0)", "C(1000)", "C(4", "SO(3)", ""):
         with pytest.raises(ValueError, match="no group of the plane has the name"):
             named_group(name)
+
+
+def test_components_beyond_space_permute_the_invariant_subspaces() -> None:
+    turns = StructureGroup.special_orthogonal(2)
+    group = StructureGroup.product(turns, turns)
+    mirror = reflection_matrix(0.3)
+    both = torch.block_diag(mirror, mirror)
+    swap = torch.eye(4, dtype=torch.float64).roll(2, dims=0)
+    assert group.with_generators(group.sample(2, torch.Generator().manual_seed(0))) == group
+    joined = group.with_generators(both[None])
+    assert joined.name == "SO(2) x SO(2) with 2 components"
+    assert joined.contains(both @ group.sample(1, torch.Generator().manual_seed(1))[0])
+    assert not joined.contains(torch.block_diag(mirror, torch.eye(2, dtype=torch.float64)))
+    assert not joined.contains(swap)
+    # All of O(2) x O(2), and the exchange of the two.
+    whole = group.with_generators(
+        torch.stack([torch.block_diag(mirror, torch.eye(2, dtype=torch.float64)), swap])
+    )
+    assert whole.name == "SO(2) x SO(2) with 8 components"
+    assert whole.contains_group(joined)
+    assert joined.with_generators(swap[None]).name == "SO(2) x SO(2) with 4 components"
+    mixing = torch.linalg.qr(
+        torch.rand(4, 4, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    ).Q
+    with pytest.raises(ValueError, match="is not recognised: beyond dimension 3"):
+        group.with_generators(mixing[None])

@@ -13,6 +13,7 @@ from torch import Tensor
 from manifoldconv.errors import float64
 from manifoldconv.groups import elements
 from manifoldconv.groups.closure import axial_structure, closure
+from manifoldconv.groups.components import joined_components
 from manifoldconv.groups.names import axis_direction, group_name
 from manifoldconv.groups.report import GeneratedReport
 from manifoldconv.groups.structure import (
@@ -243,7 +244,11 @@ class StructureGroup:
     def with_generators(
         self, matrices: Matrices, tolerance: float = 1e-9, max_order: int = 360
     ) -> StructureGroup:
-        """The closure of the group that this group and further matrices `(k, d, d)` generate together."""
+        """The closure of the group that this group and further matrices `(k, d, d)` generate together.
+
+        Beyond dimension 3 an infinite group may be joined by matrices that carry its invariant subspaces to one
+        another. Raises `ValueError` for others, and as `generated`.
+        """
         stack = orthogonal_stack(matrices, tolerance)
         d = self.dimension
         if stack.shape[-1] != d:
@@ -259,7 +264,14 @@ class StructureGroup:
             )
         axis = self.axis_direction if d == 3 and not self.is_finite else None
         if d > 3 and not self.is_finite:
-            raise ValueError(f"{self.name} cannot be joined by further matrices beyond dimension 3; name it")
+            joined = joined_components(self.structure, stack, tolerance, max_order)
+            if joined is None:
+                raise ValueError(
+                    f"the group that {self.name} and these matrices generate is not recognised: beyond dimension 3 "
+                    f"they must carry its invariant subspaces to one another, and make at most {max_order} components"
+                )
+            count = len(joined.components)
+            return StructureGroup(joined, f"{self.name.split(' with ')[0]} with {count} components")
         stack = (
             torch.cat([torch.stack(self.structure.generators), stack]) if self.structure.generators else stack
         )

@@ -262,13 +262,26 @@ def test_holonomy_is_estimated_from_loops(name: str, group: str, rank: int) -> N
     assert estimate.group.contains(manifold.holonomy(loop).matrix, 1e-8)
 
 
-def test_an_unrecognised_group_is_refused_with_its_evidence() -> None:
-    """The Grassmannian of planes in R⁴ is doubly covered by S² × S²: large loops mirror both factors."""
+def test_large_loops_of_the_grassmannian_mirror_both_of_its_factors() -> None:
+    """Planes in R⁴ without orientation are doubly covered by S² × S²: S(O(2) × O(2)), of two components."""
     manifold = GeomstatsManifold(space("planes in four dimensions"))
     estimate = manifold.estimate_holonomy(loops=12)
-    assert (estimate.group, estimate.rank, estimate.blocks) == (None, 2, (2, 2))
-    assert torch.allclose(torch.linalg.det(estimate.transports), torch.ones(24, dtype=torch.float64))
-    with pytest.raises(GeometryError, match="Lie algebra of dimension 2 in so"):
+    assert (estimate.rank, estimate.blocks) == (2, (2, 2))
+    assert estimate.group is not None
+    assert estimate.group.name == "SO(2) x SO(2) with 2 components"
+    assert not estimate.group.reverses_orientation
+    assert estimate.residual < 1e-7
+    assert all(estimate.group.contains(transport, 1e-7) for transport in estimate.transports)
+
+
+def test_an_unrecognised_group_is_refused_with_its_evidence() -> None:
+    """Planes in R⁵: SO(2) × SO(3) acts on R² ⊗ R³, without invariant subspaces, and is not SO(6)."""
+    from geomstats.geometry.grassmannian import Grassmannian
+
+    manifold = GeomstatsManifold(Grassmannian(5, 2))
+    estimate = manifold.estimate_holonomy(loops=6)
+    assert (estimate.group, estimate.rank, estimate.blocks) == (None, 4, (6,))
+    with pytest.raises(GeometryError, match="Lie algebra of dimension 4 in so"):
         manifold.holonomy_group()
 
 
