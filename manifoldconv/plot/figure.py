@@ -114,7 +114,7 @@ def save_scene(
         path: PNG, PDF, SVG, ... by its suffix.
         size: in pixels.
     """
-    page = Page.blank(*size, background)
+    page = Page.blank(*size, background, dpi=max(1, round(size[0] / 6)))  # type grows with the picture
     scales = [item.scale for item in scene.items if item.scale is not None] if colorbar else []
     line = page.figure.dpi / 5
     below = 2.2 * line if scales else 0.2 * line
