@@ -209,9 +209,9 @@ class Pullback:
                 sites: (k ⋆ f)(g) = ∫ k(v) f(g exp_{p0} v) J dv, a function on the group (a lifting), for which there is
                 no constraint on k.
 
-        Fields are written in the manifold's own frames where the stabiliser holds all rotations, as in `build`. Else
-        they are written in the frames that the section carries from p0: on a Lie group acting on itself in the
-        left-invariant frame. With `elements` the answer at g is written in the frame of p0, carried by g.
+        Fields are written in the frames that the section carries from p0, `space.carried_frames(sites.points)` in those
+        of the manifold. On the ready-made spaces the two are the same, but for SE(2) and SE(3) acting on themselves,
+        where they are the left-invariant frames. With `elements` the answer at g is in the frame that g carries.
 
         Raises:
             GeometryError: for sites or a rule that do not fit, a section that does not carry p0 to a site (named), an
@@ -243,7 +243,6 @@ class Pullback:
             len(sites),
             group,
             boundary,
-            gauge=parts.gauge,
             density=None if density is None else density.expand(len(parts.index), -1),
             group_role="stabiliser",
         )

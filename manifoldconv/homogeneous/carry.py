@@ -24,8 +24,8 @@ ActionMeasure = Literal["invariant", "tangent"]
 
 # Nodes moved at a time; the memory that this needs is some kB for each.
 NODES_AT_A_TIME = 100_000
-# Frames nearer to the local ones than this are the local ones.
-SAME_FRAME = 1e-12
+# Frames nearer to the manifold's own than this are those.
+SAME_FRAME = 1e-14
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,6 @@ class CarriedNodes:
     index: Tensor
     weight: Tensor
     transport: Tensor
-    gauge: Tensor | None
-
-
-def fields_are_local(space: HomogeneousSpace) -> bool:
-    """Whether fields are written in the manifold's own frames: where the stabiliser holds all rotations.
-
-    Any oriented frame is then as good as one that the section carried. Else the section's frames are meant.
-    """
-    return space.stabiliser.holds_rotations and space.manifold.dim > 1
 
 
 def group_of(space: HomogeneousSpace, elements: Tensor | None) -> StructureGroup:
@@ -66,51 +57,39 @@ def carried_blocks(
 ) -> Iterator[CarriedNodes]:
     """The nodes g exp_{p0}(v_q) in blocks, for g the section's elements of the sites, or those given.
 
+    All is written in the frames that the section carries from p0: at the sites, and at g p0 in the one that g carries.
+
     Raises:
         GeometryError: for sites that are not on the manifold, a rule or elements of another dimension, a section that
             does not carry the base to a site (named), or an action that does not keep the metric.
     """
     _check(space, sites, rule)
-    local = fields_are_local(space)
-    frames = None if local and elements is not None else space.carried_frames(sites.points)
-    if elements is None:
-        moving = space.section(sites.points)
-        _check_section(space, sites, moving)
-    else:
+    moving = space.section(sites.points)
+    _check_section(space, sites, moving)
+    frames = space.carried_frames(sites.points)
+    if elements is not None:
         moving = float64("elements", elements, space.group.element_shape)
-    if local and elements is None and frames is not None and not space.stabiliser.reverses_orientation:
-        _check_orientation(space, frames)
+    same = bool(((frames - torch.eye(space.manifold.dim, dtype=torch.float64)).abs() < SAME_FRAME).all())
     out = space.manifold.geodesic(space.base, rule.nodes)
     rows = max(1, NODES_AT_A_TIME // len(rule))
     for start in range(0, len(moving), rows):
-        part = slice(start, start + rows)
-        g = moving[part][:, None]
+        g = moving[start : start + rows, None]
         stencil = sites.stencil(space.act(g, out.end))
         # From the node's frame back to p0: against the action, then along the geodesic from the node.
         home = out.transport.mT @ space.differential(g, out.end).mT
         transport = home[:, :, None] @ stencil.transport
-        gauge = None
-        if local and elements is None and frames is not None:
-            transport = frames[part][:, None, None] @ transport
-            gauge = frames[part]
-        elif not local and frames is not None:
+        if not same:
             transport = transport @ frames[stencil.index]
-        yield CarriedNodes(stencil.index, stencil.weight, transport, gauge)
+        yield CarriedNodes(stencil.index, stencil.weight, transport)
 
 
 def joined(blocks: Iterator[CarriedNodes]) -> CarriedNodes:
-    """All blocks as one; a gauge that changes nothing is left out."""
+    """All blocks as one."""
     parts = list(blocks)
-    gauges = [part.gauge for part in parts if part.gauge is not None]
-    gauge = torch.cat(gauges) if gauges else None
-    if gauge is not None:
-        eye = torch.eye(gauge.shape[-1], dtype=torch.float64)
-        gauge = None if bool(((gauge - eye).abs() < SAME_FRAME).all()) else gauge
     return CarriedNodes(
         torch.cat([part.index for part in parts]),
         torch.cat([part.weight for part in parts]),
         torch.cat([part.transport for part in parts]),
-        gauge,
     )
 
 
@@ -136,14 +115,4 @@ def _check_section(space: HomogeneousSpace, sites: Sites, elements: Tensor) -> N
             f"{space.name}: the section does not carry the base to site {worst}, "
             f"{sites.points[worst].tolist()}: it lands {float(gap[worst]):.3g} beside it, by the element "
             f"{elements[worst].tolist()}"
-        )
-
-
-def _check_orientation(space: HomogeneousSpace, frames: Tensor) -> None:
-    reverses = torch.linalg.det(frames) < 0
-    if bool(reverses.any()):
-        worst = int(reverses.to(torch.int64).argmax())
-        raise GeometryError(
-            f"{space.name}: the section's element for site {worst} reverses the orientation of the manifold's frames, "
-            f"and the stabiliser ({space.stabiliser.name}) holds no element that does"
         )
