@@ -41,7 +41,7 @@ class Recipe:
     features: tuple[str, ...] = ("hks",)
     radius: float = 0.06
     n_radial: int = 3
-    n_angular: int = 12
+    n_angular: int = 16
     group: str = "O(2)"
     dtype: str = "float32"
 
