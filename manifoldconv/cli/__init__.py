@@ -1,4 +1,4 @@
-"""The command line: parse, call, show. Commands: info, convolve, exp, demo."""
+"""The command line: parse, call, show. One file for each command, named in `main`."""
 
 from manifoldconv.cli.main import app, main
 

@@ -19,6 +19,13 @@ TOLERANCES = (1e-9, 1e-6, 1e-3)
 NO_TURN = 1e-9  # radians, below which an angle is shown as 0
 SHOWN = 4  # loops of each kind, those of the largest angles
 
+Generators = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="With --json: of each kind of loop only so many, those of the largest angles; default: all.",
+    ),
+]
 Tolerance = Annotated[float, typer.Option(help="Angles nearer than this, in radians, count as equal.")]
 
 
@@ -27,6 +34,7 @@ def holonomy(
     json: options.Json = False,
     picture: options.Picture = None,
     tolerance: Tolerance = TOLERANCES[0],
+    generators: Generators = None,
     azimuth: options.Azimuth = 30.0,
     elevation: options.Elevation = 20.0,
     up: options.Upward = options.UpwardAxis.y,
@@ -51,16 +59,22 @@ def holonomy(
                 [(picture, lambda place: figure_holonomy(place, surface, report, camera, title=title))]
             )
     if json:
-        show_json(figures(str(mesh), report, table, BAND_LIMIT) | {"notes": notes})
+        show_json(figures(str(mesh), report, table, BAND_LIMIT, generators) | {"notes": notes})
         return
     _show(str(mesh), report, table, BAND_LIMIT)
     show_notes(notes)
 
 
 def figures(
-    name: str, report: HolonomyReport, table: dict[tuple[str, str], int], band_limit: int
+    name: str,
+    report: HolonomyReport,
+    table: dict[tuple[str, str], int],
+    band_limit: int,
+    most: int | None = None,
 ) -> dict[str, Any]:
-    """What `holonomy --json` says; angles in radians."""
+    """What `holonomy --json` says, in radians; `most`: of each kind of loop so many, the largest angles first."""
+    by_kind = {kind: report.of_kind(kind) for kind in _KINDS}  # type: ignore[arg-type]
+    told = report.generators if most is None else [g for own in by_kind.values() for g in own[:most]]
     return {
         "file": name,
         "group": report.group.name,
@@ -87,7 +101,8 @@ def figures(
             }
             for part in report.components
         ],
-        "generators": [_generator_figures(generator) for generator in report.generators],
+        "generator_counts": {kind: len(own) for kind, own in by_kind.items()},
+        "generators": [_generator_figures(generator) for generator in told],
         "admissible": {f"{a}->{b}": count for (a, b), count in table.items()},
         "band_limit": band_limit,
     }

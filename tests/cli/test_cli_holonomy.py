@@ -32,6 +32,19 @@ def test_json(run, name: str, group: str, kinds: dict[str, int]) -> None:
     assert figures["band_limit"] == 4
 
 
+def test_json_of_the_largest_angles_alone(run) -> None:
+    figures = json.loads(run("holonomy", MESHES / "torus.ply", "--json", "--generators", 3).out)
+    whole = json.loads(run("holonomy", MESHES / "torus.ply", "--json").out)
+    assert whole["generator_counts"] == figures["generator_counts"]
+    assert figures["generator_counts"] == {"vertex": 2560, "handle": 2, "orientation": 0, "boundary": 0}
+    told = [generator for generator in figures["generators"] if generator["kind"] == "vertex"]
+    assert len(figures["generators"]) == 3 + 2
+    largest = sorted(abs(g["angle"]) for g in whole["generators"] if g["kind"] == "vertex")[:-4:-1]
+    assert [abs(generator["angle"]) for generator in told] == largest
+    refused = run("holonomy", MESHES / "cube.ply", "--json", "--generators", -1)
+    assert refused.status == 2
+
+
 def test_the_report_tells_topology_loops_group_and_kernels(run) -> None:
     outcome = run("holonomy", MESHES / "cube.ply")
     assert (outcome.status, outcome.err) == (0, "")

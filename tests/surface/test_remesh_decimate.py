@@ -35,6 +35,17 @@ def test_the_topology_stays_and_the_number_is_reached(name: str, share: int) -> 
     assert result.deviation < 0.5 * result.surface.mean_edge_length
 
 
+def test_a_mesh_of_no_more_faces_stays_as_it_is_and_says_so() -> None:
+    surface = load_mesh(MESHES / "cube.ply")
+    result = decimate(surface, 12)
+    assert torch.equal(result.surface.faces, surface.faces)
+    assert torch.equal(result.surface.vertices, surface.vertices)
+    assert (
+        result.report
+        == "nothing was decimated: the mesh has 12 faces, no more than the 12 that were asked for"
+    )
+
+
 def test_a_plane_stays_the_plane_with_its_rim() -> None:
     result = decimate(MeshSurface(*shapes.jittered_grid(16)), 60)
     # Attachment lets vertices slide, in the plane only; corners may be cut by the rim's weight against it.

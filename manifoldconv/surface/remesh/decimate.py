@@ -30,7 +30,8 @@ def decimate(surface: MeshSurface, target_faces: int) -> RemeshResult:
 
     Args:
         surface: an embedded mesh, also with a boundary or without orientation; it is not changed.
-        target_faces: how many faces are wanted; there may be one fewer, as most contractions take two.
+        target_faces: how many faces are wanted; there may be one fewer, as most contractions take two. A mesh that
+            has no more of them stays as it is, and the report says so.
 
     Raises:
         ValueError: where `target_faces` is not a positive whole number.
@@ -63,12 +64,17 @@ def decimate(surface: MeshSurface, target_faces: int) -> RemeshResult:
         face_pull=shares_of_faces(
             closest_points(coarse, middle_old)[0].face.numpy()[:, None], len(coarse.faces)
         ),
-        report=f"decimated from {len(surface.faces)} to {len(coarse.faces)} faces; the old vertices lie within "
-        f"{deviation:.3g} of the new surface",
+        report=_report(len(surface.faces), len(coarse.faces), target_faces, deviation),
         deviation=deviation,
     )
     coarse.file = result.file()
     return result
+
+
+def _report(before: int, after: int, target: int, deviation: float) -> str:
+    if before <= target:
+        return f"nothing was decimated: the mesh has {before} faces, no more than the {target} that were asked for"
+    return f"decimated from {before} to {after} faces; the old vertices lie within {deviation:.3g} of the new surface"
 
 
 def _collapsed(surface: MeshSurface, target: int) -> MeshSurface:
