@@ -32,30 +32,48 @@ def gather_site(values, width, column, first, last, x, origin, x_width, groups, 
             if kind == COMPLEX:
                 sign = values.dtype.type(groups[g, 10])
                 x_re = start + lane
-                while rows - r >= 4:
-                    _complex_4(values, v + 2 * r, width, column, first, last, x, x_width, x_re, x_re + step,
-                               y, place + own + 2 * r * copies + lane, copies, count, sign)  # fmt: skip
-                    r += 4
-                while rows - r >= 2:
-                    _complex_2(values, v + 2 * r, width, column, first, last, x, x_width, x_re, x_re + step,
-                               y, place + own + 2 * r * copies + lane, copies, count, sign)  # fmt: skip
-                    r += 2
-                if rows - r:
-                    _complex_1(values, v + 2 * r, width, column, first, last, x, x_width, x_re, x_re + step,
-                               y, place + own + 2 * r * copies + lane, copies, count, sign)  # fmt: skip
+                while r < rows:
+                    left, first_value = rows - r, v + 2 * r
+                    own_place = place + own + 2 * r * copies + lane
+                    if left >= 4:
+                        _complex_4(values, first_value, width, column, first, last, x, x_width, x_re, x_re + step,
+                                   y, own_place, copies, count, sign)  # fmt: skip
+                        r += 4
+                    elif left == 3:
+                        _complex_3(values, first_value, width, column, first, last, x, x_width, x_re, x_re + step,
+                                   y, own_place, copies, count, sign)  # fmt: skip
+                        r += 3
+                    elif left == 2:
+                        _complex_2(values, first_value, width, column, first, last, x, x_width, x_re, x_re + step,
+                                   y, own_place, copies, count, sign)  # fmt: skip
+                        r += 2
+                    else:
+                        _complex_1(values, first_value, width, column, first, last, x, x_width, x_re, x_re + step,
+                                   y, own_place, copies, count, sign)  # fmt: skip
+                        r += 1
                 continue
-            while rows - r >= 8:
-                _real_8(values, v + r * row_step, width, row_step, terms, term_step, column, first, last,
-                        x, x_width, start + lane, step, y, place + own + r * copies + lane, copies, count)  # fmt: skip
-                r += 8
-            while rows - r >= 4:
-                _real_4(values, v + r * row_step, width, row_step, terms, term_step, column, first, last,
-                        x, x_width, start + lane, step, y, place + own + r * copies + lane, copies, count)  # fmt: skip
-                r += 4
-            while rows - r >= 1:
-                _real_1(values, v + r * row_step, width, terms, term_step, column, first, last,
-                        x, x_width, start + lane, step, y, place + own + r * copies + lane, count)  # fmt: skip
-                r += 1
+            while r < rows:
+                # A last tile may begin before the end of the one before: the same sums again cost less than few.
+                left = rows - r
+                if left > 4 and rows >= 8:
+                    r = min(r, rows - 8)
+                    _real_8(values, v + r * row_step, width, row_step, terms, term_step, column, first, last, x,
+                            x_width, start + lane, step, y, place + own + r * copies + lane, copies, count)  # fmt: skip
+                    r += 8
+                elif left > 2 and rows >= 4:
+                    r = min(r, rows - 4)
+                    _real_4(values, v + r * row_step, width, row_step, terms, term_step, column, first, last, x,
+                            x_width, start + lane, step, y, place + own + r * copies + lane, copies, count)  # fmt: skip
+                    r += 4
+                elif rows >= 2:
+                    r = min(r, rows - 2)
+                    _real_2(values, v + r * row_step, width, row_step, terms, term_step, column, first, last, x,
+                            x_width, start + lane, step, y, place + own + r * copies + lane, copies, count)  # fmt: skip
+                    r += 2
+                else:
+                    _real_1(values, v + r * row_step, width, terms, term_step, column, first, last, x,
+                            x_width, start + lane, step, y, place + own + r * copies + lane, count)  # fmt: skip
+                    r += 1
 
 
 @leaf
@@ -81,6 +99,27 @@ def _complex_4(values, v, width, column, first, last, x, x_width, x_re, x_im, y,
     store(y, place + 5 * copies, b2, count)
     store(y, place + 6 * copies, a3, count)
     store(y, place + 7 * copies, b3, count)
+
+
+@leaf
+def _complex_3(values, v, width, column, first, last, x, x_width, x_re, x_im, y, place, copies, count, sign):  # type: ignore[no-untyped-def]
+    a0, a1, a2 = zero(x), zero(x), zero(x)
+    b0, b1, b2 = zero(x), zero(x), zero(x)
+    for j in range(first, last):
+        base = np.int64(column[j]) * x_width
+        re, im, p = load(x, base + x_re), load(x, base + x_im), j * width + v
+        c, s = values[p], sign * values[p + 1]
+        a0, b0 = multiply_add(-s, im, multiply_add(c, re, a0)), multiply_add(c, im, multiply_add(s, re, b0))
+        c, s = values[p + 2], sign * values[p + 3]
+        a1, b1 = multiply_add(-s, im, multiply_add(c, re, a1)), multiply_add(c, im, multiply_add(s, re, b1))
+        c, s = values[p + 4], sign * values[p + 5]
+        a2, b2 = multiply_add(-s, im, multiply_add(c, re, a2)), multiply_add(c, im, multiply_add(s, re, b2))
+    store(y, place, a0, count)
+    store(y, place + copies, b0, count)
+    store(y, place + 2 * copies, a1, count)
+    store(y, place + 3 * copies, b1, count)
+    store(y, place + 4 * copies, a2, count)
+    store(y, place + 5 * copies, b2, count)
 
 
 @leaf
@@ -186,6 +225,36 @@ def _real_4(
     store(y, place + copies, a1, count)
     store(y, place + 2 * copies, a2, count)
     store(y, place + 3 * copies, a3, count)
+
+
+@leaf
+def _real_2(
+    values,
+    v,
+    width,
+    row_step,
+    terms,
+    term_step,
+    column,
+    first,
+    last,
+    x,
+    x_width,
+    start,
+    step,
+    y,
+    place,
+    copies,
+    count,
+):  # type: ignore[no-untyped-def]
+    a0, a1 = zero(x), zero(x)
+    for t in range(terms):
+        for j in range(first, last):
+            f, p = load(x, np.int64(column[j]) * x_width + start + t * step), j * width + v + t * term_step
+            a0 = multiply_add(values[p], f, a0)
+            a1 = multiply_add(values[p + row_step], f, a1)
+    store(y, place, a0, count)
+    store(y, place + copies, a1, count)
 
 
 @leaf

@@ -62,7 +62,7 @@ def load(name: str) -> Backend:
     if name == "triton":
         from manifoldconv.ops.backends import triton
 
-        return Backend(triton.forward, triton.forward_weights_first, triton.backward)
+        return Backend(triton.forward, _no_weights_first, triton.backward)
     from manifoldconv.ops.backends import plain
 
     summed = plain.sum_segments if name == "scatter" else plain.sum_compressed
@@ -71,6 +71,10 @@ def load(name: str) -> Backend:
         partial(plain.forward_weights_first, summed=summed),
         partial(plain.backward, summed=summed),
     )
+
+
+def _no_weights_first(field: Tensor, matrix: Tensor, arrays: Arrays) -> Tensor:
+    raise NotImplementedError("the triton backend sums neighbours first")
 
 
 def _installed(package: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -44,7 +45,7 @@ def forward(field: Tensor, matrix: Tensor, arrays: Arrays, summed: Sum) -> Tenso
     channels = len(arrays.transposed.order)
     out = field.new_zeros(field.shape[0], arrays.forward.rows, channels)
     for rows, y in features(field, arrays.forward, summed):
-        _product(y, matrix, arrays.forward, out[:, rows])
+        multiply_weights(y, matrix, arrays.forward, out[:, rows])
     return out
 
 
@@ -95,7 +96,7 @@ def backward(
     direction = arrays.transposed
     grad_field, grad_matrix = torch.zeros_like(field), torch.zeros_like(matrix)
     for rows, y in features(grad, direction, summed):
-        _product(y, matrix, direction, grad_field[:, rows])
+        multiply_weights(y, matrix, direction, grad_field[:, rows])
         accumulate_matrix(y, field[:, rows], direction, grad_matrix)
     return grad_field, grad_matrix
 
@@ -162,8 +163,6 @@ def row_blocks(field: Tensor, direction: Direction) -> Iterator[slice]:
 
 
 def _rows(direction: Direction, rows: slice) -> Direction:
-    from dataclasses import replace
-
     row_start = direction.row_start[rows.start : rows.stop + 1]
     first, last = int(row_start[0]), int(row_start[-1])
     return replace(
@@ -183,7 +182,7 @@ def _summed(direction: Direction, channel: int, field: Tensor, summed: Sum) -> T
     return out.reshape(direction.rows, batch, channels).transpose(0, 1)
 
 
-def _product(y: Tensor, matrix: Tensor, direction: Direction, out: Tensor) -> None:
+def multiply_weights(y: Tensor, matrix: Tensor, direction: Direction, out: Tensor) -> None:
     """out = Y M, segment by segment."""
     for y0, y1, c0, c1, place in direction.segments.tolist():
         block = matrix[place : place + (y1 - y0) * (c1 - c0)].reshape(y1 - y0, c1 - c0)
