@@ -393,58 +393,90 @@ def _trace_run(  # type: ignore[no-untyped-def]
 ):
     """Trace successive rays."""
     for ray in range(first, last):
-        vx, vy = velocity[ray, 0], velocity[ray, 1]
-        at = vertex[ray]
-        if not abs(vx) + abs(vy) < math.inf:
-            status[ray] = NOT_FINITE
-            continue
-        lost = at >= 0 and tables.fan_start[at] == tables.fan_start[at + 1]  # a vertex of no face
-        if lost or (vx == 0.0 and vy == 0.0):
-            end_face[ray], end_vertex[ray] = face[ray], at
-            for i in range(3):
-                end_barycentric[ray, i] = barycentric[ray, i]
-            transport[ray, 0, 0], transport[ray, 0, 1] = 1.0, 0.0
-            transport[ray, 1, 0], transport[ray, 1, 1] = 0.0, 1.0
-            length[ray] = 0.0
-            status[ray] = AT_BOUNDARY if lost else COMPLETE
-            continue
-        b0, b1, b2 = barycentric[ray, 0], barycentric[ray, 1], barycentric[ray, 2]
-        state, h, at, x, y, dx, dy, side, remaining = set_out(
-            tables, face[ray], b0, b1, b2, at, vx, vy, reflect
+        trace_ray(
+            tables,
+            face,
+            barycentric,
+            vertex,
+            velocity,
+            reflect,
+            ray,
+            end_face,
+            end_barycentric,
+            end_vertex,
+            transport,
+            length,
+            status,
         )
-        steps = 0
-        while state < COMPLETE and steps < MAX_STEPS:
-            state, h, at, x, y, dx, dy, side, remaining = step(
-                tables, state, h, at, x, y, dx, dy, side, remaining, reflect
-            )
-            steps += 1
-        at_tail, at_head, at_apex = 1.0, 0.0, 0.0
-        if at < 0:
-            at_tail, at_head, at_apex = weights_in_face(tables.chart, h, x, y)
-            if state == COMPLETE and max(at_tail, at_head, at_apex) >= 1 - AT_VERTEX:
-                h, at, dx, dy, side = end_at_corner(tables, h, dx, dy, side, at_tail, at_head)
-                at_tail, at_head, at_apex = 1.0, 0.0, 0.0
-        here = h // 3
-        corner = h - 3 * here
-        end_face[ray], end_vertex[ray] = here, at
-        end_barycentric[ray, corner] = at_tail
-        end_barycentric[ray, (corner + 1) % 3] = at_head
-        end_barycentric[ray, (corner + 2) % 3] = at_apex
-        speed = math.sqrt(vx * vx + vy * vy)
-        length[ray] = speed - remaining
-        status[ray] = TOO_LONG if state < COMPLETE else state
-        ux, uy = dx, dy
-        if at < 0:
-            c, s = tables.direction[h, 0], tables.direction[h, 1]
-            sign = tables.face_sign[here]
-            ux, uy = c * dx - sign * s * dy, s * dx + sign * c * dy
-            side *= sign
-        # T = R(u) diag(1, side) R(v)ᵀ: the direction of travel goes to the direction of travel.
-        wx, wy = vx / speed, vy / speed
-        transport[ray, 0, 0] = ux * wx + side * uy * wy
-        transport[ray, 0, 1] = ux * wy - side * uy * wx
-        transport[ray, 1, 0] = uy * wx - side * ux * wy
-        transport[ray, 1, 1] = uy * wy + side * ux * wx
+
+
+@inlined_leaf
+def trace_ray(  # type: ignore[no-untyped-def]
+    tables,
+    face,
+    barycentric,
+    vertex,
+    velocity,
+    reflect,
+    ray,
+    end_face,
+    end_barycentric,
+    end_vertex,
+    transport,
+    length,
+    status,
+):
+    """Trace one ray: what a thread does, on the CPU a run of them, on a GPU (`trace_cuda`) each its own."""
+    vx, vy = velocity[ray, 0], velocity[ray, 1]
+    at = vertex[ray]
+    if not abs(vx) + abs(vy) < math.inf:
+        status[ray] = NOT_FINITE
+        return
+    lost = at >= 0 and tables.fan_start[at] == tables.fan_start[at + 1]  # a vertex of no face
+    if lost or (vx == 0.0 and vy == 0.0):
+        end_face[ray], end_vertex[ray] = face[ray], at
+        for i in range(3):
+            end_barycentric[ray, i] = barycentric[ray, i]
+        transport[ray, 0, 0], transport[ray, 0, 1] = 1.0, 0.0
+        transport[ray, 1, 0], transport[ray, 1, 1] = 0.0, 1.0
+        length[ray] = 0.0
+        status[ray] = AT_BOUNDARY if lost else COMPLETE
+        return
+    b0, b1, b2 = barycentric[ray, 0], barycentric[ray, 1], barycentric[ray, 2]
+    state, h, at, x, y, dx, dy, side, remaining = set_out(tables, face[ray], b0, b1, b2, at, vx, vy, reflect)
+    steps = 0
+    while state < COMPLETE and steps < MAX_STEPS:
+        state, h, at, x, y, dx, dy, side, remaining = step(
+            tables, state, h, at, x, y, dx, dy, side, remaining, reflect
+        )
+        steps += 1
+    at_tail, at_head, at_apex = 1.0, 0.0, 0.0
+    if at < 0:
+        at_tail, at_head, at_apex = weights_in_face(tables.chart, h, x, y)
+        if state == COMPLETE and max(at_tail, at_head, at_apex) >= 1 - AT_VERTEX:
+            h, at, dx, dy, side = end_at_corner(tables, h, dx, dy, side, at_tail, at_head)
+            at_tail, at_head, at_apex = 1.0, 0.0, 0.0
+    here = h // 3
+    corner = h - 3 * here
+    end_face[ray], end_vertex[ray] = here, at
+    end_barycentric[ray, corner] = at_tail
+    end_barycentric[ray, (corner + 1) % 3] = at_head
+    end_barycentric[ray, (corner + 2) % 3] = at_apex
+    speed = math.sqrt(vx * vx + vy * vy)
+    length[ray] = speed - remaining
+    status[ray] = TOO_LONG if state < COMPLETE else state
+    ux, uy = dx, dy
+    if at < 0:
+        c, s = tables.direction[h, 0], tables.direction[h, 1]
+        sign = tables.face_sign[here]
+        ux, uy = c * dx - sign * s * dy, s * dx + sign * c * dy
+        side *= sign
+    # T = R(u) diag(1, side) R(v)ᵀ: the direction of travel goes to the direction of travel.
+    wx, wy = vx / speed, vy / speed
+    transport[ray, 0, 0] = ux * wx + side * uy * wy
+    transport[ray, 0, 1] = ux * wy - side * uy * wx
+    transport[ray, 1, 0] = uy * wx - side * ux * wy
+    transport[ray, 1, 1] = uy * wy + side * ux * wx
 
 
 @leaf
