@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
-from manifoldconv.errors import float64
+from manifoldconv.errors import GeometryError, float64
 from manifoldconv.groups import StructureGroup
 from manifoldconv.manifolds.base import Boundary, Geodesic, Manifold, check_boundary
 from manifoldconv.manifolds.checks import broadcast, positive, whole, whole_numbers
 from manifoldconv.manifolds.grid import GridAxis, GridSites
+
+WindowBorder = Literal["zero", "constant", "mirror", "periodic"]
 
 
 @dataclass(frozen=True)
@@ -73,21 +75,25 @@ class Euclidean(Manifold):
         """0 for every loop of the plane; None in other dimensions."""
         return 0.0 if self.n == 2 else None
 
-    def sites(self, shape: Sequence[int], spacing: float = 1.0) -> GridSites:
-        """A window of pixels, the samples outside of which are 0.
+    def sites(self, shape: Sequence[int], spacing: float = 1.0, border: WindowBorder = "zero") -> GridSites:
+        """A window of pixels, and how its field goes on outside.
 
         Args:
             shape: the numbers of pixels in C order, (n_y, n_x) in the plane: the last one counts along the
                 first coordinate. Pixel (row, column) has index row * n_x + column and lies at
                 (x, y) = (column, row) * spacing.
             spacing: the distance of neighbouring pixels.
+            border: what the samples outside are. "zero": 0, the zero padding of an ordinary convolution. "constant":
+                the last sample. "mirror": the samples backwards, from the last one on (SciPy's "reflect"), the
+                components of vectors across the border with the other sign. "periodic": the first sample again.
 
         Returns:
-            `GridSites` with multilinear interpolation. Corners outside the window have weight 0, so that the
-            weights sum to less than 1 there: the zero padding of an ordinary convolution.
+            `GridSites` with multilinear interpolation. With "zero", corners outside the window have weight 0, so that
+            the weights sum to less than 1 there, which is what the boundary policy of a `Pullback` acts on. With
+            the others the field is defined everywhere, and there is nothing outside.
 
         Raises:
-            GeometryError: where the shape or the spacing is not as said.
+            GeometryError: where the shape, the spacing or the border is not as said.
 
         >>> sites = Euclidean(2).sites(shape=(4, 6))
         >>> sites.points[1 * 6 + 2].tolist()
@@ -95,4 +101,6 @@ class Euclidean(Manifold):
         """
         spacing = positive("spacing", spacing)
         counts = whole_numbers("shape", shape, self.n, 1)
-        return GridSites([GridAxis(count, 0.0, spacing, "zero") for count in reversed(counts)], self)
+        if border not in get_args(WindowBorder):
+            raise GeometryError(f"border must be one of {', '.join(get_args(WindowBorder))}; got {border!r}")
+        return GridSites([GridAxis(count, 0.0, spacing, border) for count in reversed(counts)], self)

@@ -13,7 +13,7 @@ from torch import Tensor
 from manifoldconv.errors import float64
 from manifoldconv.sampling import Sites, Stencil
 
-Border = Literal["zero", "constant", "periodic", "glide"]
+Border = Literal["zero", "constant", "mirror", "periodic", "glide"]
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class GridAxis:
         first: the coordinate of site 0.
         spacing: the distance between neighbours.
         border: what lies beyond the last site: "zero" (samples that are 0), "constant" (the last
-            sample goes on), "periodic" (site 0 again), "glide" (site 0 again, of the grid mirrored in its
-            last coordinate).
+            sample goes on), "mirror" (the samples backwards, from the last one on), "periodic" (site 0 again), "glide"
+            (site 0 again, of the grid mirrored in its last coordinate).
     """
 
     count: int
@@ -39,7 +39,7 @@ class GridAxis:
         return self.first + self.spacing * torch.arange(self.count, dtype=torch.float64)
 
     def resolve(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Any integer index as (the site's index, whether there is a site, whether a glide was crossed)."""
+        """Any integer index as (the site's index, whether there is a site, whether it is seen in a mirror)."""
         inside = torch.ones_like(index, dtype=torch.bool)
         crossed = torch.zeros_like(inside)
         if self.border == "zero":
@@ -47,6 +47,10 @@ class GridAxis:
             return torch.where(inside, index, 0), inside, crossed
         if self.border == "constant":
             return index.clamp(0, self.count - 1), inside, crossed
+        if self.border == "mirror":
+            there = index % (2 * self.count)
+            crossed = there >= self.count
+            return torch.where(crossed, 2 * self.count - 1 - there, there), inside, crossed
         if self.border == "glide":
             crossed = torch.div(index, self.count, rounding_mode="floor") % 2 == 1
         return index % self.count, inside, crossed
@@ -57,7 +61,7 @@ class GridSites(Sites):
 
     The value at a point is the sum over the 2^d corners of its cell, each with the product over the axes of
     t or 1 - t, where t in [0, 1) is the position within the cell. On a glide axis a corner beyond the seam is
-    a mirrored site, and its transport is diag(1, ..., 1, -1).
+    a mirrored site, and its transport is diag(1, ..., 1, -1); beyond the end of a mirror axis, -1 on that axis.
 
     Args:
         axes: one `GridAxis` a coordinate, the first coordinate first. Sites are numbered with the first
@@ -94,34 +98,42 @@ class GridSites(Sites):
         fraction = position - lower
         cell = lower.to(torch.int64)
         corners = [self._corner(cell, fraction, corner) for corner in product((0, 1), repeat=self.dim)]
-        index, weight, mirrored = (torch.stack(parts, dim=-1) for parts in zip(*corners, strict=True))
-        return Stencil(index, weight, self._transport(mirrored))
+        indices, weights, flips = zip(*corners, strict=True)
+        transport = self._transport(torch.stack(flips, dim=-2))
+        return Stencil(torch.stack(indices, dim=-1), torch.stack(weights, dim=-1), transport)
 
     def _corner(
         self, cell: Tensor, fraction: Tensor, corner: tuple[int, ...]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The site at one corner of each cell: index, weight, and whether it is seen in the mirror."""
+        """The site at one corner of each cell: index, weight, and the coordinates `(..., d)` that a mirror flips."""
         weight = torch.ones_like(fraction[..., 0])
         inside = torch.ones_like(cell[..., 0], dtype=torch.bool)
-        mirrored = torch.zeros_like(inside)
+        mirrored = torch.zeros_like(inside)  # across a glide
+        flipped = [mirrored] * self.dim
         resolved = []
         for number, (axis, step) in enumerate(zip(self.axes, corner, strict=True)):
             here, exists, crossed = axis.resolve(cell[..., number] + step)
             weight = weight * (fraction[..., number] if step else 1 - fraction[..., number])
             inside = inside & exists
-            mirrored = mirrored ^ crossed
+            if axis.border == "mirror":
+                flipped[number] = crossed
+            else:
+                mirrored = mirrored ^ crossed
             resolved.append(here)
         resolved[-1] = torch.where(mirrored, self.axes[-1].count - 1 - resolved[-1], resolved[-1])
         index = torch.zeros_like(resolved[0])
         for axis, here in zip(reversed(self.axes), reversed(resolved), strict=True):
             index = index * axis.count + here
-        return torch.where(inside, index, 0), torch.where(inside, weight, 0.0), mirrored
+        flipped[-1] = flipped[-1] ^ mirrored
+        return (
+            torch.where(inside, index, 0),
+            torch.where(inside, weight, 0.0),
+            torch.stack(flipped, dim=-1),
+        )
 
-    def _transport(self, mirrored: Tensor) -> Tensor:
-        """`(..., S, d, d)`: the identity, or the mirror in the last coordinate."""
-        identity = torch.eye(self.dim, dtype=torch.float64)
-        if all(axis.border != "glide" for axis in self.axes):
-            return identity.expand(*mirrored.shape, self.dim, self.dim)  # a view: no memory
-        mirror = identity.clone()
-        mirror[-1, -1] = -1.0
-        return torch.where(mirrored[..., None, None], mirror, identity)
+    def _transport(self, flipped: Tensor) -> Tensor:
+        """`(..., S, d, d)`: the identity, with -1 for the coordinates that mirrors flip."""
+        if all(axis.border not in ("glide", "mirror") for axis in self.axes):
+            identity = torch.eye(self.dim, dtype=torch.float64)
+            return identity.expand(*flipped.shape, self.dim)  # a view: no memory
+        return torch.diag_embed(torch.where(flipped, -1.0, 1.0).to(torch.float64))
