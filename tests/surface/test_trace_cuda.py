@@ -126,7 +126,8 @@ AS_PTX = """
 from numba import cuda, types
 from manifoldconv.surface.intrinsic import Tables
 from manifoldconv.surface.trace_cuda import trace_kernel
-import numpy as np, numba
+from types import SimpleNamespace
+import numba.cuda.dispatcher
 shape = {"chart": 2, "direction": 2}
 integers = {"twin", "tail", "fan_start", "fan_corner", "fan_slot"}
 flags = {"flip", "open_fan"}
@@ -135,6 +136,8 @@ tables = types.NamedTuple([types.Array(kind(n), shape.get(n, 1), "C") for n in T
 f = lambda dims: types.Array(types.float64, dims, "C")
 i = types.Array(types.int64, 1, "C")
 signature = (tables, i, f(2), i, f(2), types.boolean, i, f(2), i, f(3), f(1), types.Array(types.uint8, 1, "C"))
+# Device functions ask the GPU what it is; there is none.
+numba.cuda.dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=(8, 0))
 text, _ = cuda.compile_ptx(trace_kernel.py_func, signature, cc=(8, 0))
 print(text.count(".visible .entry"), "div.rn.f64" in text or "rcp.rn.f64" in text)
 """
