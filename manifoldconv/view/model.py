@@ -92,6 +92,7 @@ class Workbench:
     progress: dict[float, float] = field(default_factory=dict, repr=False)
     _through: OrderedDict[tuple[float, str], Tensor] = field(default_factory=OrderedDict, repr=False)
     _tight: dict[int, Trail] = field(default_factory=dict, repr=False)
+    _flights: dict[Any, Any] = field(default_factory=dict, repr=False)
     _waiting: list[object] = field(default_factory=list, repr=False)
     _stopping: threading.Event = field(default_factory=threading.Event, repr=False)
 
@@ -112,7 +113,10 @@ class Workbench:
 
     @cached_property
     def face_frames(self) -> tuple[StructureGroup, Tensor | None]:
-        """The holonomy group and the carried frames `(F, 2, 2)` of the faces; None for their own."""
+        """The holonomy group as kernels meet it, and the frames `(F, 2, 2)` carried to the faces; None for their own.
+
+        With carried frames the group is written in these, the first axis along the line of a mirror where there is one.
+        """
         group, frames = carried_frames(self.surface, self.surface.sites("faces"), "zero", None, "parallel")
         return (self.group if group is None else group), frames
 
@@ -163,11 +167,14 @@ class Workbench:
             Interrupted: after `stop`.
         """
         radius = self.radius(edges)
-        with self.lock:
-            kept: dict[float, Any] = self.vector_banks if fields == VECTORS else self.banks
+        kept: dict[float, Any] = self.vector_banks if fields == VECTORS else self.banks
+        kind = VectorBank if fields == VECTORS else Bank
+        if edges in kept:
+            return
+        # Whoever else wants the same waits for it; the lock for everything is given away between blocks.
+        with self._flights.setdefault((edges, kind), threading.Lock()), self.lock:
             if edges in kept:
                 return
-            kind = VectorBank if fields == VECTORS else Bank
             kept[edges] = kind.build(self.surface, self.sites, self.frames, radius, self._taking_turns(edges))
 
     @contextlib.contextmanager
@@ -226,8 +233,8 @@ class Workbench:
         Nothing is asked about admissibility here.
         """
         choices = state.choices
+        self.prepare(choices.edges, choices.fields)
         with self.lock:
-            self.prepare(choices.edges, choices.fields)
             signal, entry = self.signal(state), self.entry(choices)
             if choices.fields == VECTORS:
                 values = self.vector_banks[choices.edges].respond(entry, self.vectors(signal))

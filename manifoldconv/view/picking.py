@@ -49,7 +49,7 @@ def first_hit(
         u = (away * beside).sum(axis=1) / scale
         w = (around @ ray) / scale
         t = (second * around).sum(axis=1) / scale
-    hit = np.flatnonzero((u >= 0) & (w >= 0) & (u + w <= 1) & (t > 0) & np.isfinite(t))
+        hit = np.flatnonzero((u >= 0) & (w >= 0) & (u + w <= 1) & (t > 0) & np.isfinite(t))
     if len(hit) == 0:
         return None
     face = int(hit[np.argmin(t[hit])])

@@ -76,7 +76,7 @@ HEADING: Color = (0.25, 0.45, 0.75)
 
 def judged(workbench: Workbench, entry: Entry, edges: float) -> Verdict:
     """Ask the holonomy group, then the frames in which responses are computed, about a kernel at a radius."""
-    name, group = entry.name, workbench.group
+    name, group = entry.name, workbench.face_frames[0]
     if entry.blind:
         return Verdict(True, f"**Admitted.** {name}: {entry.summary}; no choice of frames changes that.")
     rule = rule_for(workbench.radius(edges), workbench.surface.mean_edge_length)
@@ -105,8 +105,10 @@ def _reason(message: str, name: str, workbench: Workbench, by_holonomy: bool) ->
             "each vertex's own frame a kernel must look the same in all directions."
         )
     out = "Take an isotropic kernel such as gaussian"
-    types = [t for t in workbench.field_types if t in (SIGNED, GRADIENT_LIKE)]
-    return f"{sentence} {out}, or fields that carry more: {' or '.join(types)}."
+    richer = [GRADIENT_LIKE]
+    if SIGNED in workbench.field_types and not workbench.group.holds_rotations:
+        richer.insert(0, SIGNED)
+    return f"{sentence} {out}, or fields that carry more: {' or '.join(richer)}."
 
 
 def verdict(workbench: Workbench, state: State) -> Verdict:
@@ -246,13 +248,20 @@ def _loop_text(workbench: Workbench, state: State) -> str:
     return text + _kernel_after(workbench, state)
 
 
-def _enclosed(curvature: float | None, angle: float) -> str:
+def _enclosed(workbench: Workbench, curvature: float | None, angle: float) -> str:
+    """The curvature of the region on the left, or of that on the right where the loop winds about a smaller one."""
     if curvature is None:
         return "It bounds no region on one side, so it encloses no curvature. "
-    enclosed = math.degrees(curvature)
-    turns = round((enclosed - angle) / 360)
-    same = "the same" if turns == 0 else f"the same but for {abs(turns)} full turn{'s' * (abs(turns) > 1)}"
-    return f"Curvature enclosed: **{_degrees(enclosed)}**, {same}. "
+    mesh = workbench.surface.connectivity
+    left, right = math.degrees(curvature), None
+    if mesh.n_boundary_loops == 0 and mesh.n_components == 1:
+        right = 360 * mesh.euler_characteristic - left  # Gauss and Bonnet: both sides have all of it
+    enclosed, side, sign = left, "on its left", 1
+    if right is not None and abs(right) < abs(left):
+        enclosed, side, sign = right, "on its right, so it turns the other way", -1
+    turns = abs(round((sign * enclosed - angle) / 360))
+    same = "the same" if turns == 0 else f"the same but for {turns} full turn{'s' * (turns > 1)}"
+    return f"Curvature enclosed: **{_degrees(enclosed)}** {side}: {same}. "
 
 
 def _kernel_after(workbench: Workbench, state: State) -> str:

@@ -177,6 +177,8 @@ def tightened(surface: MeshSurface, loop: Trail) -> Trail:
     for _ in range(REFINEMENTS):
         points = _halved(surface, _relaxed(surface, points))
     points = _relaxed(surface, points)
+    first = _farthest_inside(surface, points)
+    points = points[(torch.arange(len(points)) + first) % len(points)]
     try:
         trail = begin(surface, points[0], torch.eye(2, dtype=torch.float64))
         for i in range(1, len(points)):
@@ -184,10 +186,23 @@ def tightened(surface: MeshSurface, loop: Trail) -> Trail:
         trail = closed(surface, trail)
     except GeometryError:
         return loop
-    if trail.loop is None or trail.loop.reflects != loop.loop.reflects or trail.length >= loop.length:
+    if (
+        trail.loop is None
+        or trail.loop.reflects != loop.loop.reflects
+        or trail.length > (1 + 1e-9) * loop.length
+    ):
         return loop
     along = surface.log(points[0], points[1])
     return replace(trail, frame=_frame_along(along), corridor=loop.corridor)
+
+
+def _farthest_inside(surface: MeshSurface, points: SurfacePoint) -> int:
+    """The point farthest from the boundary, in space; the first where there is none."""
+    rim = surface.embedding.vertices[surface.tables.open_fan]
+    if not len(rim):
+        return 0
+    gaps = np.linalg.norm(surface.embed(points).numpy()[:, None] - rim[None], axis=2)
+    return int(gaps.min(axis=1).argmax())
 
 
 def _relaxed(surface: MeshSurface, points: SurfacePoint) -> SurfacePoint:
