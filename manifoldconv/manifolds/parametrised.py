@@ -42,8 +42,9 @@ class ParametrisedSurface(Manifold):
 
     Points are coordinates `(..., 2)`; a periodic coordinate is brought back into its interval. The frame at a
     point is that of Gram and Schmidt from the coordinate vectors: e_1 along the first coordinate line. At the
-    ends of an interval that isn't periodic the surface has a boundary, where geodesics stop; that they leave
-    it is seen at 32 equally spaced points of each geodesic. The coordinates must be regular on the closed
+    ends of an interval that isn't periodic the surface has a boundary, where geodesics stop; whether they
+    leave it is looked up on 32 pieces of each geodesic, cubics through places and velocities, at 8 points of each: only
+    an excursion shorter than 1/256 of the geodesic can be missed. The coordinates must be regular on the closed
     rectangle: no poles.
 
     Args:

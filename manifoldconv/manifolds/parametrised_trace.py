@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
@@ -11,8 +12,8 @@ from manifoldconv.errors import GeometryError
 from manifoldconv.manifolds.parametrised_flow import Flow, OdeSolver
 from manifoldconv.orthogonal import rotation_matrix
 
-# At so many points of a geodesic it is asked whether it has left the domain.
-_SAMPLES = 32
+# A geodesic is looked at in so many equal pieces, each a cubic, and that at so many points: has it left the domain?
+_SAMPLES, _PIECES = 32, 8
 # A point this far outside, in parts of the domain, is on the boundary.
 _ON_BOUNDARY = 1e-11
 _MOST_BOUNCES = 1000
@@ -50,32 +51,70 @@ def _until_boundary(
     flow: Flow, u: Tensor, v: Tensor, remaining: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Ends, phases, the time up to there and the coordinate whose boundary was met (-1: none)."""
-    # Outside, the metric goes on with a kink, which a fine tolerance would resolve in vain: a coarse one
-    # finds who leaves.
-    rough = replace(flow, solver=_ROUGH)
     with torch.no_grad():
-        path = rough.advance(u, v, remaining, samples=_SAMPLES)[0][1:]
-    outside = _beyond(flow, path) > _ON_BOUNDARY
-    stays = torch.nonzero(~outside.any(dim=0))[:, 0]
-    ends, phases = (part[-1] for part in flow.advance(u[stays], v[stays], remaining[stays]))
-    # One that ends next to the boundary may have left after all.
-    outside[-1, stays] = _beyond(flow, ends.detach()) > _ON_BOUNDARY
-    here, phase = u.index_copy(0, stays, ends), torch.zeros_like(v[:, 0]).index_copy(0, stays, phases)
-    part, axis = remaining.clone(), torch.full((len(u),), -1)
-    rays = torch.nonzero(outside.any(dim=0))[:, 0]
-    if len(rays):
-        after = 1 + outside.to(torch.int64).argmax(dim=0)[rays]
-        # A little wider than between the samples, which are rough.
-        parts = torch.stack([after - 1.1, after + 0.1]).clamp(0, _SAMPLES) / _SAMPLES
-        bracket = remaining[rays].detach() * parts.to(torch.float64)
-        path[-1, stays] = ends.detach()
-        beyond = path[after - 1, rays]
-        found = _crossing(flow, u[rays], v[rays], bracket, beyond)
-        here, phase = here.index_copy(0, rays, found[0]), phase.index_copy(0, rays, found[1])
-        part = part.index_copy(0, rays, found[2])
-        met = found[2].detach() < remaining[rays].detach() * (1 - _ON_BOUNDARY)
-        axis = axis.index_copy(0, rays, torch.where(met, found[3], -1))
+        after, outside = _suspected_exits(flow, u, v, remaining)
+    here, phase = u, torch.zeros_like(v[:, 0])
+    part, axis = remaining, torch.full((len(u),), -1)
+    rays = torch.arange(len(u))
+    while len(rays):
+        suspected = torch.isfinite(outside[:, rays])
+        # Those that stay inside go to their end; one that ends next to the boundary may have left after all.
+        staying = rays[~suspected.any(dim=0)]
+        ends, phases = (end[-1] for end in flow.advance(u[staying], v[staying], remaining[staying]))
+        left = _beyond(flow, ends.detach()) > _ON_BOUNDARY
+        after[-1, staying[left]], outside[-1, staying[left]] = 1 - 1 / _SAMPLES, 1.0
+        here = here.index_copy(0, staying[~left], ends[~left])
+        phase = phase.index_copy(0, staying[~left], phases[~left])
+        going = torch.cat([rays[suspected.any(dim=0)], staying[left]])
+        # The others cross the boundary before the first place where a rough path is outside, or it was too rough.
+        first = torch.isfinite(outside[:, going]).to(torch.int64).argmax(dim=0)
+        bracket = torch.stack([after[first, going], outside[first, going]]) * remaining[going].detach()
+        found = _crossing(flow, u[going], v[going], bracket)
+        crossed = found[3] >= 0
+        outside[first[~crossed], going[~crossed]] = math.inf
+        done = going[crossed]
+        here, phase = (
+            here.index_copy(0, done, found[0][crossed]),
+            phase.index_copy(0, done, found[1][crossed]),
+        )
+        part = part.index_copy(0, done, found[2][crossed])
+        met = found[2][crossed].detach() < remaining[done].detach() * (1 - _ON_BOUNDARY)
+        axis[done] = torch.where(met, found[3][crossed], -1)
+        rays = going[~crossed]
     return flow.clamp(here), phase, part, axis
+
+
+def _suspected_exits(flow: Flow, u: Tensor, v: Tensor, remaining: Tensor) -> tuple[Tensor, Tensor]:
+    """Where paths are outside: in each of equal pieces a time before and one at the farthest place outside, `(K, N)`.
+
+    In parts of the whole time; infinity where a piece stays inside. Between the samples the path is the cubic through
+    their places and velocities, so that an excursion between two of them is seen as well. Outside, the metric goes on
+    with a kink, which a fine tolerance would resolve in vain: a coarse one finds who may leave.
+    """
+    path, phases = replace(flow, solver=_ROUGH).advance(u, v, remaining, samples=_SAMPLES)
+    speed = torch.stack([flow.rate(place, phase, v)[0] for place, phase in zip(path, phases, strict=True)])
+    step = (remaining / _SAMPLES)[:, None]
+    room = torch.minimum(path - flow.low, flow.high - path)
+    # A piece that is nearer to the boundary than the distance that it goes (twice, as it may speed up).
+    gone = 2 * step * torch.maximum(speed[1:].abs(), speed[:-1].abs())
+    near = (torch.minimum(room[1:], room[:-1]) <= gone).any(-1)
+    piece, ray = torch.nonzero(near, as_tuple=True)
+    inside = torch.linspace(0, 1, _PIECES + 1, dtype=torch.float64)[1:, None, None]
+    a, b, length = path[piece, ray], path[piece + 1, ray], step[ray]
+    forth, back = length * speed[piece, ray], length * speed[piece + 1, ray]
+    rest = 1 - inside
+    places = rest**2 * ((1 + 2 * inside) * a + inside * forth) + inside**2 * (
+        (1 + 2 * rest) * b - rest * back
+    )
+    farthest, where = _beyond(flow, places).max(dim=0)
+    after = torch.full(near.shape, math.inf, dtype=torch.float64)
+    outside = after.clone()
+    seen = farthest > _ON_BOUNDARY
+    # A little before the piece, whose ends are rough.
+    start, end = piece[seen].to(torch.float64), (where[seen].to(torch.float64) + 1) / _PIECES
+    after[piece[seen], ray[seen]] = (start - 0.1).clamp(min=0) / _SAMPLES
+    outside[piece[seen], ray[seen]] = (start + end) / _SAMPLES
+    return after, outside
 
 
 def _beyond(flow: Flow, u: Tensor) -> Tensor:
@@ -83,34 +122,44 @@ def _beyond(flow: Flow, u: Tensor) -> Tensor:
     return ((u - flow.clamp(u)).abs() / (flow.high - flow.low).nan_to_num(posinf=1.0)).amax(-1)
 
 
-def _crossing(
-    flow: Flow, u: Tensor, v: Tensor, bracket: Tensor, beyond: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Where geodesics cross the boundary, by Newton's iteration on the time within its bracket.
+def _crossing(flow: Flow, u: Tensor, v: Tensor, bracket: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Places, phases and times at which geodesics cross the boundary, and of which coordinate; -1 where none does.
 
-    Each step goes on from the place that the step before has reached, so it is short and the metric is needed
-    only next to the boundary.
+    By Newton's iteration on the time within its bracket `(2, N)`, halving that where a step leaves it. The last step is
+    taken once more with gradients: it moves nothing, but has the derivative of the crossing.
     """
-    excess = (beyond - flow.clamp(beyond)).abs() / (flow.high - flow.low).nan_to_num(posinf=1.0)
-    axis = excess.argmax(dim=-1)
-    chosen = torch.nn.functional.one_hot(axis, 2).to(torch.float64)
-    wall = (flow.clamp(beyond) * chosen).sum(-1)
-    time = bracket[0]
+    with torch.no_grad():
+        low, high = bracket
+        place, phase = (part[-1] for part in flow.advance(u, v, low))
+        end = flow.advance(place, _turned(phase, v), high - low)[0][-1]
+        excess = (end - flow.clamp(end)).abs() / (flow.high - flow.low).nan_to_num(posinf=1.0)
+        axis = torch.where(excess.amax(-1) > _ON_BOUNDARY, excess.argmax(dim=-1), -1)
+        chosen = torch.nn.functional.one_hot(axis.clamp(min=0), 2).to(torch.float64)
+        wall = (flow.clamp(end) * chosen).sum(-1)
+        outward = torch.sign((end * chosen).sum(-1) - wall)
+        time = low
+        for _ in range(60):
+            gap = outward * (wall - (place * chosen).sum(-1))
+            low, high = torch.where(gap >= 0, time, low), torch.where(gap < 0, time, high)
+            speed = outward * (flow.rate(place, phase, v)[0] * chosen).sum(-1)
+            wanted = time + gap / torch.where(speed.abs() > 1e-300, speed, 1e-300)
+            wanted = torch.where((wanted >= low) & (wanted <= high), wanted, (low + high) / 2)
+            step, time = wanted - time, wanted
+            places, turns = flow.advance(place, _turned(phase, v), step)
+            place, phase = places[-1], phase + turns[-1]
+            if float(step[axis >= 0].abs().amax() if bool((axis >= 0).any()) else 0.0) < 1e-15:
+                break
     place, phase = (part[-1] for part in flow.advance(u, v, time))
-    for _ in range(8):
-        velocity, _ = flow.rate(place, phase, v)
-        speed = (velocity * chosen).sum(-1)
-        gap = wall - (place * chosen).sum(-1)
-        towards = torch.where(speed.detach().abs() > 1e-12, speed, torch.ones_like(speed))
-        wanted = torch.where(speed.detach().abs() > 1e-12, time + gap / towards, bracket[1])
-        wanted = torch.minimum(torch.maximum(wanted, bracket[0]), bracket[1])
-        step, time = wanted - time, wanted
-        if float(step.detach().abs().max()) < 1e-15:
-            break
-        onward = (rotation_matrix(phase) @ v[..., None])[..., 0]
-        places, turns = flow.advance(place, onward, step)
-        place, phase = places[-1], phase + turns[-1]
-    return flow.clamp(place), phase, time, axis
+    speed = (flow.rate(place, phase, v)[0] * chosen).sum(-1)
+    gap = wall - (place * chosen).sum(-1)
+    crosses = speed.detach().abs() > 1e-12
+    step = torch.where(crosses, gap / torch.where(crosses, speed, 1.0), 0.0)
+    places, turns = flow.advance(place, _turned(phase, v), step)
+    return flow.clamp(places[-1]), phase + turns[-1], time + step, axis
+
+
+def _turned(phase: Tensor, v: Tensor) -> Tensor:
+    return (rotation_matrix(phase) @ v[..., None])[..., 0]
 
 
 def mirrors_across(flow: Flow, u: Tensor, axis: Tensor) -> Tensor:

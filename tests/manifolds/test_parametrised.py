@@ -199,6 +199,41 @@ def test_geodesics_stop_at_the_boundary_and_are_reflected_there() -> None:
     assert bool(bounced.complete)
 
 
+@pytest.mark.parametrize("excess", [1e-2, 1e-4, 1e-6])
+def test_an_excursion_over_the_boundary_between_two_samples_is_seen(excess: float) -> None:
+    """In the half plane, cut off at y = 2, the half circle of radius R > 2 leaves acosh(R / 2) before its top."""
+
+    def metric(u: Tensor) -> Tensor:
+        return torch.eye(2, dtype=u.dtype).expand(*u.shape, 2) / u[..., 1:, None] ** 2
+
+    patch = ParametrisedSurface(((-5.0, 5.0), (0.3, 2.0)), metric=metric)
+    radius, angle = 2 + excess, 2.0
+    x = radius * torch.tensor([math.cos(angle), math.sin(angle)], dtype=torch.float64)
+    v = torch.tensor([math.sin(angle), -math.cos(angle)], dtype=torch.float64)
+    to_the_top = math.log(math.tan(angle / 2))
+    geodesic = patch.geodesic(x, 2 * to_the_top * v)
+    assert not bool(geodesic.complete)
+    # Where the circle is flat the length to the line is as ill-conditioned as √(1e-11 / excess).
+    exit_length = to_the_top - math.acosh(radius / 2)
+    assert float(geodesic.length) == pytest.approx(exit_length, abs=1e-11 / math.sqrt(excess) + 1e-10)
+    assert bool(patch.geodesic(x * (2 - 1e-4) / radius, 2 * to_the_top * v).complete)
+
+
+def test_a_geodesic_along_the_boundary_does_not_leave() -> None:
+    def metric(u: Tensor) -> Tensor:
+        return torch.diag_embed(torch.stack([torch.ones_like(u[..., 0]), u[..., 0].sin() ** 2], dim=-1))
+
+    hemisphere = ParametrisedSurface(
+        ((0.3, math.pi / 2), (0.0, 2 * math.pi)), metric=metric, periodic=(False, True)
+    )
+    equator = torch.tensor([math.pi / 2, 1.0], dtype=torch.float64)
+    along = hemisphere.geodesic(equator, torch.tensor([0.0, 3.0], dtype=torch.float64))
+    assert bool(along.complete)
+    assert torch.allclose(along.end, equator + torch.tensor([0.0, 3.0]), rtol=0, atol=1e-9)
+    outward = hemisphere.geodesic(equator, torch.tensor([1.0, 1.0], dtype=torch.float64))
+    assert (bool(outward.complete), float(outward.length)) == (False, 0.0)
+
+
 def test_where_there_is_no_geodesic_the_logarithm_is_nan() -> None:
     """Two places on either side of the cap that the belt lacks: the shortest way leads over the cap."""
     x = torch.tensor([0.35, 0.0], dtype=torch.float64)
