@@ -243,7 +243,7 @@ def _loop_text(workbench: Workbench, state: State) -> str:
     else:
         angle = math.degrees(loop.angle)
         text += f"The vector comes back **turned by {_degrees(angle)}**. " + _enclosed(
-            loop.enclosed_curvature, angle
+            workbench, loop.enclosed_curvature, angle
         )
     return text + _kernel_after(workbench, state)
 

@@ -16,7 +16,7 @@ from manifoldconv.presets import KERNELS, PRESETS, Settings, find
 from manifoldconv.pullback import Pullback
 from manifoldconv.respond import respond
 from manifoldconv.view import model, shown
-from manifoldconv.view.bank import require_room
+from manifoldconv.view.bank import Bank, require_room
 from manifoldconv.view.catalogue import GRADIENT_LIKE, SCALARS, SIGNED, VECTORS, names
 from manifoldconv.view.model import IMPULSE, Interrupted, State, Workbench
 
@@ -203,7 +203,9 @@ def test_preparing_gives_way_and_can_be_called_off(sphere: mc.MeshSurface) -> No
         assert not bench.ready(model.start(bench).choices)
 
 
-def test_two_threads_get_the_same_operators(sphere: mc.MeshSurface) -> None:
+def test_two_threads_share_what_one_prepares(sphere: mc.MeshSurface, monkeypatch: pytest.MonkeyPatch) -> None:
+    build, built = Bank.build, []
+    monkeypatch.setattr(Bank, "build", lambda *given: built.append(1) or build(*given))
     bench = Workbench(sphere, "sphere")
     responses: list[torch.Tensor] = []
     state = model.start(bench)
@@ -212,7 +214,8 @@ def test_two_threads_get_the_same_operators(sphere: mc.MeshSurface) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert torch.equal(*responses)
+    assert torch.allclose(*responses, rtol=0, atol=1e-12)
+    assert built == [1]
 
 
 def test_the_disc_shows_the_carried_kernel(on_band: Workbench) -> None:
