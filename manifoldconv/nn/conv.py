@@ -54,6 +54,8 @@ class TangentConv(FieldModule):
         self_interaction: whether to add A f(p). It keeps what is finer than the kernel, and needs a pullback whose
             sites are their own sources.
         bias: whether to add b, with ρ_out(h) b = b: on scalars, and on what holds them ("regular").
+        unreached: what to do about a summand of the output that no admissible kernel reaches from the input, such as
+            "sign" from scalars with O(2). "refuse": an error. "zero": it is there, and 0.
 
     Attributes:
         weight: `(B,)`, in the order of the `KernelSpace`, for kernels of integral 1 of their absolute value; see
@@ -66,8 +68,8 @@ class TangentConv(FieldModule):
     explode, keeps a field that is smooth on the scale of R, and takes the finest noise down by no more than a half a
     layer. `calibrate` makes each layer keep the mean square of the fields that you have.
 
-    Raises `ValueError` where a summand of the output can't be reached from the input; at call `HolonomyError` where
-    the group of the pullback's frames is not held by the layer's.
+    Raises `ValueError` where a summand of the output can't be reached from the input (`unreached`); at call
+    `HolonomyError` where the group of the pullback's frames is not held by the layer's.
 
     >>> import manifoldconv as mc
     >>> conv = TangentConv("1x0", "4x0 + 2x1", rings=2)
@@ -92,6 +94,7 @@ class TangentConv(FieldModule):
         band_limit: int | None = None,
         self_interaction: bool = True,
         bias: bool = True,
+        unreached: Literal["refuse", "zero"] = "refuse",
     ) -> None:
         super().__init__()
         self.rep_in, self.rep_out = type_pair(rep_in, rep_out, group)
@@ -114,7 +117,10 @@ class TangentConv(FieldModule):
             self._check_angles(rule)
         own = intertwiners(self.rep_in, self.rep_out) if self_interaction else None
         scale, std, own_std = _moments(space, radial, own)
-        self._require_kernels(space, own)
+        if unreached not in ("refuse", "zero"):
+            raise ValueError(f'unreached must be "refuse" or "zero"; got {unreached!r}')
+        if unreached == "refuse":
+            self._require_kernels(space, own)
         self.register_exact("scale", scale)
         self._std = std
         self.weight = torch.nn.Parameter(torch.empty(space.dimension, dtype=torch.float32))

@@ -63,7 +63,7 @@ class TangentResNet(FieldModule):
         if isinstance(blocks, bool) or not isinstance(blocks, int) or blocks < 1:
             raise ValueError(f"blocks must be a whole number, 1 or more; got {blocks!r}")
         self.checkpointing = checkpointing
-        self.first = TangentConv(self.rep_in, inner, **options)
+        self.first = TangentConv(self.rep_in, inner, unreached="zero", **options)
         self.blocks = torch.nn.ModuleList(
             ResidualBlock(inner, inner, dropout=dropout, **options) for _ in range(blocks)
         )
@@ -114,7 +114,7 @@ class TangentUNet(FieldModule):
         self.rep_in, self.rep_out = type_pair(rep_in, rep_out, group)
         inner = [type_pair(rep, self.rep_out, self.rep_in.group)[0] for rep in fields]
         self.checkpointing = checkpointing
-        self.first = TangentConv(self.rep_in, inner[0], **options)
+        self.first = TangentConv(self.rep_in, inner[0], unreached="zero", **options)
 
         def chain(into: Representation, out: Representation) -> torch.nn.ModuleList:
             types = [into] + [out] * blocks

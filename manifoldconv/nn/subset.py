@@ -17,6 +17,9 @@ from manifoldconv.surface.sites import VertexSites
 from manifoldconv.surface.steps import Steps, edge_steps
 from manifoldconv.surface.surface import MeshSurface
 
+NEARLY = 1e-4
+"""The part of a line that is left out before it arrives at a vertex: its direction there is exact to 1e-12."""
+
 NEIGHBOURS = 4
 """Chosen vertices that a vertex between them is interpolated from."""
 
@@ -92,8 +95,7 @@ def _prolongation(
     radius = max(2.0 * float(finite.max()), 1e-9 * surface.mean_edge_length)
     rows, seen, vectors = surface.log_to_vertices(torch.from_numpy(chosen), radius)
     source = np.repeat(np.arange(len(chosen)), np.diff(rows.numpy()))
-    geodesic = surface.geodesic(surface.vertex_points(torch.from_numpy(chosen[source])), vectors)
-    carried = (surface.reframe(geodesic.end, surface.vertex_points(seen)) @ geodesic.transport).numpy()
+    carried = _transports(surface, torch.from_numpy(chosen[source]), seen, vectors).numpy()
     count = surface.n_vertices
     index, weight, transport = (
         np.zeros((count, NEIGHBOURS), dtype=np.int64),
@@ -118,6 +120,23 @@ def _prolongation(
     _by_paths(hidden, chosen, before, steps, index, weight, transport)
     total = weight.sum(axis=1, keepdims=True)
     return index, weight / np.where(total > 0, total, 1.0), transport
+
+
+def _transports(surface: MeshSurface, first: Tensor, second: Tensor, vectors: Tensor) -> Tensor:
+    """`(n, 2, 2)` from vertices to others along straight lines; NaN where the line misses the other.
+
+    The line is followed to just before its end, and from there the vertex is carried to it: so a line along an edge
+    arrives in the vertex's frame at the angle of that edge, whichever of the two faces it was followed in.
+    """
+    geodesic = surface.geodesic(surface.vertex_points(first), vectors * (1 - NEARLY))
+    stencil = surface.sites("vertices").stencil(geodesic.end)
+    hit = (stencil.index == second[:, None]) & (stencil.weight > 0)
+    corner = hit.to(torch.int8).argmax(dim=1)
+    from_vertex = stencil.transport[torch.arange(len(first)), corner]
+    carried = from_vertex.mT @ geodesic.transport
+    carried[~hit.any(dim=1)] = torch.nan
+    carried[first == second] = torch.eye(2, dtype=torch.float64)
+    return carried
 
 
 def _by_paths(
