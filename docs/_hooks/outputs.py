@@ -11,12 +11,14 @@ import contextlib
 import io
 import re
 import sys
+import textwrap
 from pathlib import Path
 
 ROUNDING = re.compile(r"\b\de(?:-1[1-9]|-[2-9]\d|\+00)\b")
 PAGES = Path(__file__).parent.parent / "course"
 BLOCK = re.compile(
-    r'^```python\n(?P<code>.*?)^```\n(?:\n```text title="output"\n(?P<output>.*?)^```\n)?',
+    r"^(?P<indent> *)```python\n(?P<code>.*?)^(?P=indent)```\n"
+    r'(?:\n(?P=indent)```text title="output"\n(?P<output>.*?)^(?P=indent)```\n)?',
     re.DOTALL | re.MULTILINE,
 )
 
@@ -26,15 +28,15 @@ def renewed(page: str, name: str = "page") -> str:
     names: dict[str, object] = {"__name__": "__page__"}
 
     def run(match: re.Match[str]) -> str:
-        printed = io.StringIO()
+        printed, indent = io.StringIO(), match["indent"]
         with contextlib.redirect_stdout(printed):
-            exec(compile(match["code"], name, "exec"), names)
-        code, now = f"```python\n{match['code']}```\n", printed.getvalue().rstrip() + "\n"
+            exec(compile(textwrap.dedent(match["code"]), name, "exec"), names)
+        code, now = f"{indent}```python\n{match['code']}{indent}```\n", printed.getvalue().rstrip() + "\n"
         if not now.strip():
             return code
-        before = match["output"] or ""
+        before, now = match["output"] or "", textwrap.indent(now, indent)
         kept = before if ROUNDING.sub("~", before) == ROUNDING.sub("~", now) else now
-        return f'{code}\n```text title="output"\n{kept}```\n'
+        return f'{code}\n{indent}```text title="output"\n{kept}{indent}```\n'
 
     return BLOCK.sub(run, page)
 

@@ -69,7 +69,8 @@ def figure_carried(
     transports = [_in_one_frame(surface, way, ways[0]) for way in ways]
     nodes = torch.from_numpy(disc_nodes(shown))
     discs = [kernel(nodes).numpy(), *(kernel.transformed(t)(nodes).numpy() for t in transports)]
-    titles, colors = ["kernel at the start", "carried along path a"], ["", PATHS[0]]
+    titles = ["kernel at the start", "carried along path a"]
+    colors: list[Color | None] = [None, PATHS[0]]
     if len(ways) == 1:
         titles[1] = "carried along the path"
     else:
@@ -77,7 +78,7 @@ def figure_carried(
         angle = math.degrees(math.atan2(float(loop[1, 0]), float(loop[0, 0])))
         turned = "and a reflection" if float(torch.linalg.det(loop)) < 0 else f"by {abs(angle):.1f}°"
         titles += ["carried along path b", f"difference: turned {turned}"]
-        colors += [PATHS[1], ""]
+        colors += [PATHS[1], None]
         discs.append(discs[1] - discs[2])
     size = float(np.abs(np.stack(discs[:3])).max())
     scale = ColorScale.of(discs[0], limits=(-size, size), label="value of the kernel")

@@ -58,9 +58,13 @@ def figure_signal(
         )
     scale = ColorScale.of(numbers, label=label, clip=0.005)
     on_vertices = len(numbers) == counts[0]
-    paint = {"values" if on_vertices else "face_values": numbers}
     scene = Scene().surface(
-        surface.embedding.vertices, surface.faces, scale=scale, edge_width=edge_width, **paint
+        surface.embedding.vertices,
+        surface.faces,
+        values=numbers if on_vertices else None,
+        face_values=None if on_vertices else numbers,
+        scale=scale,
+        edge_width=edge_width,
     )
     save_scene(scene, path, title=title, camera=camera, size=size, background=background)
 

@@ -15,15 +15,17 @@ const live = {
     else start();
   },
 
-  /** Colours for the theme that is shown now. The data's colours are the same in both: blue, white, red; orange. */
+  /** Colours for the theme that is shown now. On surfaces they are the same in both: blue, white, red; orange. */
   colors() {
     const style = getComputedStyle(document.body);
     const read = (name, otherwise) => style.getPropertyValue(name).trim() || otherwise;
+    const dark = document.body.getAttribute("data-md-color-scheme") === "slate";
     return {
       text: read("--md-default-fg-color", "#22252b"),
       faint: read("--md-default-fg-color--lighter", "#9a9fa8"),
       paper: read("--md-default-bg-color", "#ffffff"),
-      blue: "#2166ac", red: "#b2182b", orange: "#e08214", plaster: [219, 214, 207],
+      blue: dark ? "#67a9cf" : "#2166ac", red: dark ? "#ef8a62" : "#b2182b", // lines on the page
+      path: "#2166ac", orange: "#e08214", plaster: [219, 214, 207], // on the surface
     };
   },
 

@@ -83,13 +83,14 @@ live.figure("moebius", (figure) => {
     c.fillText(name, x, y - radius - 8);
     c.strokeStyle = color.faint; c.lineWidth = 1.5;
     if (k) {
+      c.save(); c.beginPath(); c.arc(x, y, radius, 0, 2 * Math.PI); c.clip();
       const n = 44, w = (2 * radius) / n;
       for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) {
         const u = (2 * (i + 0.5)) / n - 1, v = (2 * (j + 0.5)) / n - 1;
-        if (u * u + v * v > 1) continue;
         c.fillStyle = live.diverging(k(2 * u, -2 * v));
         c.fillRect(x + radius * u - w / 2 - 0.3, y + radius * v - w / 2 - 0.3, w + 0.6, w + 0.6);
       }
+      c.restore();
     }
     c.beginPath(); c.arc(x, y, radius, 0, 2 * Math.PI); c.stroke();
     c.textAlign = "left";

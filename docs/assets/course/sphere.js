@@ -155,7 +155,7 @@ live.figure("sphere", (figure) => {
       curve(Array.from({ length: 73 }, (_, i) => { const s = (2 * Math.PI * i) / 72; return [Math.sin(s) * Math.cos(t), Math.sin(s) * Math.sin(t), Math.cos(s)]; }), "rgba(60,64,72,0.16)", 1);
       if (k) curve(Array.from({ length: 73 }, (_, i) => { const s = (2 * Math.PI * i) / 72; return [Math.sin(t) * Math.cos(s), Math.sin(t) * Math.sin(s), Math.cos(t)]; }), "rgba(60,64,72,0.16)", 1);
     }
-    curve(way, color.blue, 2.5);
+    curve(way, color.path, 2.5);
     kernel(c, place, vector, closed ? 0.95 : 0.9);
     arrow(c, home, first, "#22252b", 0.3, 3);
     arrow(c, place, vector, color.orange, 0.3, 3);
