@@ -31,6 +31,9 @@ TIE = 1e-9
 # 2 x area below this fraction of the longest edge squared: the triangle is degenerate.
 DEGENERATE = 1e-10
 
+# The longest edge that a mesh may have: up to the tenth power of lengths is computed (fits of quadratic functions).
+SHORTEST, LONGEST = 1e-30, 1e30
+
 
 class Tables(NamedTuple):
     """Plain arrays for the compiled routines; h over half-edges, k over fan slots, f faces, v vertices.
@@ -71,6 +74,7 @@ def charts_from_vertices(vertices: Floats, faces: NDArray[np.int64], describe: D
     along = np.roll(corner, -1, axis=1) - corner
     to_apex = np.roll(corner, -2, axis=1) - corner
     length = np.linalg.norm(along, axis=2)
+    _refuse_far_units(length)
     double_area = np.linalg.norm(np.cross(along, to_apex), axis=2).max(axis=1)
     _refuse_degenerate(length, double_area, describe)
     apex_x = (along * to_apex).sum(axis=2) / length
@@ -93,12 +97,23 @@ def charts_from_lengths(length: Floats, describe: Describe) -> Floats:
             f"{describe(face)} has edge lengths {length[face].tolist()}, which make no triangle "
             f"(each must be positive and less than the sum of the others)"
         )
+    _refuse_far_units(length)
     double_area = 0.5 * np.sqrt((a + (b + c)) * (c - (a - b)) * (c + (a - b)) * (a + (b - c)))
     _refuse_degenerate(length, double_area, describe)
     opposite, other = np.roll(length, -1, axis=1), np.roll(length, -2, axis=1)
     apex_x = 0.5 * (length + (other - opposite) * ((other + opposite) / length))
     apex_y = double_area[:, None] / length
     return np.ascontiguousarray(np.stack([length, apex_x, apex_y], axis=2).reshape(-1, 3))
+
+
+def _refuse_far_units(length: Floats) -> None:
+    """Raise `GeometryError` where lengths are so large or small that their products leave the range of numbers."""
+    longest = float(length.max(initial=0.0))
+    if longest and not SHORTEST <= longest <= LONGEST:
+        raise GeometryError(
+            f"the longest edge has length {longest:.3g}; products of lengths can be computed where it lies between "
+            f"{SHORTEST:g} and {LONGEST:g}: give the mesh in other units"
+        )
 
 
 def _refuse_degenerate(length: Floats, double_area: Floats, describe: Describe) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import shapes
@@ -213,6 +215,21 @@ def test_coordinates_that_are_not_finite(value: float) -> None:
     text = message(vertices, faces)
     assert "vertex 5 is not finite" in text
     assert "1 more" in text
+
+
+@pytest.mark.parametrize("unit", [1e-100, 1e-29, 1e29, 1e100])
+def test_units_are_free_as_far_as_numbers_reach(unit: float) -> None:
+    vertices, faces = unit * np.eye(3), [[0, 1, 2]]
+    lengths = np.full((1, 3), unit * math.sqrt(2))
+    if 1e-30 < unit < 1e30:
+        for mesh in (MeshSurface(vertices, faces), MeshSurface.from_edge_lengths(faces, lengths)):
+            assert mesh.area / unit**2 == pytest.approx(math.sqrt(3) / 2, rel=1e-12)
+        return
+    message = r"the longest edge has length 1\.41e.* give the mesh in other units"
+    with pytest.raises(GeometryError, match=message):
+        MeshSurface(vertices, faces)
+    with pytest.raises(GeometryError, match=message):
+        MeshSurface.from_edge_lengths(faces, lengths)
 
 
 def test_nothing_at_all() -> None:
