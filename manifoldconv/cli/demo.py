@@ -1,4 +1,4 @@
-"""`manifoldconv demo`: one correlation on a curved surface, from the mesh to a table, a picture and files."""
+"""`manifoldconv demo`: three manifolds and what they admit; then one correlation, from the mesh to a picture."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from manifoldconv.cli.convolve import picture_writer, response_figures, result_w
 from manifoldconv.cli.info import mesh_figures
 from manifoldconv.cli.outputs import Writer, check_folder, require_plot, write_together
 from manifoldconv.cli.report import collected_notes, load, show_notes, show_table, stopwatch
+from manifoldconv.cli.three_manifolds import show as show_cases
+from manifoldconv.cli.three_manifolds import three_manifolds
 
 if TYPE_CHECKING:
     from manifoldconv.presets import Settings
@@ -28,7 +30,7 @@ RADIUS, SIGMA = "6e", "1.2e"  # mean edges: noise has no detail below them, spot
 def demo(
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files go.")] = Path("demo-output"),
 ) -> None:
-    """Correlate noise with a spot-shaped kernel on a curved surface, and show what holonomy forbids."""
+    """Three manifolds with a kernel each, admitted or refused; then one correlation on a curved surface, drawn."""
     from manifoldconv.presets import Settings, find
     from manifoldconv.signals import read_signal
 
@@ -37,6 +39,8 @@ def demo(
     names = {name: out / name for name in ("response.ply", "picture.png", "figures.json")}
     _check_destination(out)
     with collected_notes() as notes:
+        with stopwatch() as judging:
+            cases = three_manifolds()
         with stopwatch() as loading:
             surface = load(path, notes)
             facts = mesh_figures(surface)
@@ -49,6 +53,10 @@ def demo(
         odd = odd_kernel(surface, settings, math.radians(loop["angle_in_degrees"]))
     figures = {"mesh": path.name, **facts, **response_figures(surface, field, preset, settings, response)}
     figures |= {"holonomy_witness": loop, "odd_kernel": odd}
+    figures |= {
+        "three_manifolds": [case.figures() for case in cases],
+        "seconds_on_three_manifolds": judging(),
+    }
     figures |= {"seconds_loading": loading(), "seconds_correlating": correlating(), "notes": notes}
     with stopwatch() as writing:
         out.mkdir(parents=True, exist_ok=True)
@@ -59,6 +67,8 @@ def demo(
             (names["figures.json"], lambda place: _write_json(place, figures)),
         ]
         write_together(outputs)
+    show_cases(cases)
+    print()
     _show(figures, writing(), names)
     show_notes(notes)
 
@@ -145,3 +155,4 @@ def _show(figures: dict[str, Any], seconds_writing: float, names: dict[str, Path
     }
     show_table("A signal, a kernel and holonomy on the surface of a fox", rows)
     print("\nOn a mesh of yours: manifoldconv convolve MESH --signal noise --picture picture.png")
+    print("In the browser, with your own hands: manifoldconv view MESH")

@@ -78,7 +78,21 @@ def test_the_demo(run, tmp_path: Path) -> None:
     assert 0.95 * turn < odd["change_round_the_loop"] < 1.01 * turn
     for words in ("fox.ply", "add up to 4π", "SO(2)", "refused", "picture.png"):
         assert words in outcome.out
-    assert len(outcome.out.splitlines()) <= 20
+    assert len(outcome.out.splitlines()) <= 32
+    cases = {case["manifold"]: case for case in figures["three_manifolds"]}
+    judged = {name: (case["group"], case["admitted"]) for name, case in cases.items()}
+    assert judged == {
+        "flat torus": ("trivial", True),
+        "Möbius strip": ("reflection", False),
+        "sphere": ("SO(2)", True),
+    }
+    assert (
+        "Under the reflection diag(1, -1) it changes by 2 times its largest value"
+        in cases["Möbius strip"]["reason"]
+    )
+    for name, within in (("flat torus", 5e-3), ("sphere", 5e-3)):  # of the interpolation between the sites
+        assert cases[name]["response"] == pytest.approx(cases[name]["closed_form"], rel=within)
+        assert name in outcome.out
     assert "\x1b" not in outcome.out
 
 
