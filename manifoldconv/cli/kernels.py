@@ -87,6 +87,8 @@ def by_order(space: KernelSpace) -> dict[int, int]:
 
 
 def _show(space: KernelSpace) -> None:
+    from manifoldconv.cli.drawn import drawn
+
     counts = by_order(space)
     orders = ", ".join(f"{count} of order {order}" for order, count in counts.items()) or "none"
     free = (2 * space.band_limit + 1) * space.rep_in.size * space.rep_out.size
@@ -100,6 +102,11 @@ def _show(space: KernelSpace) -> None:
         "dimension": f"{space.angular_dimension} x {space.radial.count} radial functions = {space.dimension}",
     }
     show_table(f"Kernels under {space.group.name}", rows)
+    lines = drawn(space)
+    if lines:
+        print()
+    for line in lines:
+        print(line)
 
 
 def _channels(count: int) -> str:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
+
+from manifoldconv.cli.drawn import drawn
+from manifoldconv.groups import StructureGroup
+from manifoldconv.kernels import KernelSpace
 
 
 @pytest.mark.parametrize(
@@ -77,3 +82,39 @@ def test_nothing_to_draw_is_said(run, tmp_path: Path) -> None:
     assert outcome.status == 2
     assert "admits no kernel from 1x0 to 1xsign" in outcome.complaint
     assert not picture.exists()
+
+
+def test_the_basis_is_drawn_in_the_terminal(run) -> None:
+    """Under SO(2) one kernel from scalars to vectors points outward and one goes round."""
+    out = run("kernels", "--group", "SO(2)", "--from", "1x0", "--to", "1x1").out
+    rows = [line for line in out.splitlines() if any(arrow in line for arrow in "→←↑↓")]
+    assert len(rows) == 11
+    middle = rows[5].replace(" ", "")
+    assert middle == "←" * 10 + "→" * 10 + "↑" * 10 + "↓" * 10
+    assert rows[0].split() == ["↑", "→"]
+    assert rows[-1].split() == ["↓", "←"]
+    assert "arrows: the kernel at each place of the tangent disc" in out
+
+
+def test_scalar_kernels_are_drawn_in_shades_with_their_sign(run) -> None:
+    out = run("kernels", "--group", "C(2)", "--radial", 3).out
+    assert "the first 8 of 9" in out
+    rows = [line for line in out.splitlines() if line.strip() and set(line) <= set("·+#-=% ")]
+    assert len(rows) == 2 * 11
+    assert {"#", "%"} <= set("".join(rows))
+    odd = run("kernels", "--group", "reflection", "--from", "1x0", "--to", "1xsign", "--band-limit", 1).out
+    rows = [line for line in odd.splitlines() if line.strip() and set(line) <= set("·+#-=% ")]
+    mirrored = [row.translate(str.maketrans("·+#-=%", "-=%·+#")) for row in rows]
+    assert rows[::-1] == mirrored  # the function v_2 on the disc
+
+
+def test_matrices_of_discs_are_left_to_the_picture(run) -> None:
+    out = run("kernels", "--group", "SO(2)", "--from", "1x1", "--to", "1x1").out
+    assert not set("→←↑↓#%") & set(out)
+
+
+def test_where_there_is_ascii_alone_other_characters_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = KernelSpace("1x0", "1x1", StructureGroup.special_orthogonal(2))
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    assert "".join(drawn(space)).isascii()
+    assert any(">" in line for line in drawn(space))
