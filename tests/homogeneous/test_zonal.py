@@ -26,7 +26,7 @@ SPACE, SPHERE = sphere_under_so3(), mc.Sphere()
 # At the rim the kernel is down to 2e-4 of its height: a sum over sites sees little of the cut.
 REACH, WIDTH, LIMIT = 0.7, 0.17, 5
 KERNEL = mc.kernels.gaussian(WIDTH)
-RULE = mc.TangentRule.polar(REACH, 6, 16)
+RULE = mc.TangentRule.polar(REACH, 8, 16)
 
 
 def eigenvalue(degree: int) -> float:
