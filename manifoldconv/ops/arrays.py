@@ -126,7 +126,7 @@ class Arrays:
 
 @dataclass(frozen=True, eq=False)
 class Tables:
-    """What a plan says, as tensors: for both directions (groups, segments, index, coefficient, order), and the adjoint."""
+    """A plan as tensors: for both directions groups, segments, index, coefficient and order, and the adjoint."""
 
     forward: tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
     transposed: tuple[Tensor, Tensor, Tensor, Tensor, Tensor]

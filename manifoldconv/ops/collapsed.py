@@ -256,7 +256,7 @@ def _signature(pull: Pullback, basis: Any) -> tuple[Any, ...]:
     """What an operator depends on besides the pullback, by value: equal spaces of two layers share one."""
     if isinstance(basis, Tensor):
         return ("table", tuple(basis.shape), _digest(basis))
-    if not hasattr(basis, "rep_in"):
+    if not hasattr(basis, "parts"):
         raise ValueError(
             f"a pullback is collapsed for a KernelSpace or a tensor (Q, B) of values; got {type(basis).__name__}"
         )

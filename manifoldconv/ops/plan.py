@@ -44,7 +44,7 @@ class Value:
     Attributes:
         order: m, the harmonic; `radial` j; `harmonic` a, in the scalar form.
         signed: n, and `frequency` k, in the complex form (2 numbers, or 1 where n = k = 0).
-        part: in the matrix form, the kernels of a part between single copies (count = solutions · radial · s_out · s_in).
+        part: in the matrix form, the kernels of a part between single copies, solutions · radial · s_out · s_in.
     """
 
     start: int
@@ -416,7 +416,8 @@ def _segments(
 
 
 def _weights(
-    units: list[_Unit], places: list[int], segments: Tensor, own: list[_Span], other: list[_Span], radial: int, outward: bool
+    units: list[_Unit], places: list[int], segments: Tensor, own: list[_Span], other: list[_Span],
+    radial: int, outward: bool,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Which weights make each entry of M, with which coefficients: `(T, M)` both."""
     rows = segments.tolist()
@@ -471,8 +472,10 @@ def _groups(units: list[_Unit], places: list[int], own: list[_Span]) -> Tensor:
             rows[-1][5] += 1
         else:
             start = span.start + unit.component * span.copies
-            rows.append(
-                [unit.kind, start, span.copies, span.copies, unit.value, 1, unit.step, unit.terms, unit.term_step, place, unit.sign]
-            )  # fmt: skip
+            copies, values = (
+                [span.copies, span.copies],
+                [unit.value, 1, unit.step, unit.terms, unit.term_step],
+            )
+            rows.append([unit.kind, start, *copies, *values, place, unit.sign])
         last = unit
     return torch.tensor(rows, dtype=torch.int64).reshape(-1, 11)

@@ -9,6 +9,8 @@ for all copies of a block side by side. Sums run over the neighbours in their or
 Arrays are flat; a row of `groups` is one run of features, see `Group` in `manifoldconv.ops.plan`.
 """
 
+# mypy: disable-error-code="no-untyped-def"
+
 from __future__ import annotations
 
 import numpy as np
@@ -20,7 +22,7 @@ REAL, COMPLEX = 0, 1
 
 
 @leaf
-def gather_site(values, width, column, first, last, x, origin, x_width, groups, y, place, lanes):  # type: ignore[no-untyped-def]
+def gather_site(values, width, column, first, last, x, origin, x_width, groups, y, place, lanes):
     """The features of one site, from neighbours `first` to `last` of the field at x[origin:], at y[place:]."""
     for g in range(groups.shape[0]):
         kind, start, step, copies = groups[g, 0], origin + groups[g, 1], groups[g, 2], groups[g, 3]
@@ -77,7 +79,7 @@ def gather_site(values, width, column, first, last, x, origin, x_width, groups, 
 
 
 @leaf
-def _complex_4(values, v, width, column, first, last, x, x_width, x_re, x_im, y, place, copies, count, sign):  # type: ignore[no-untyped-def]
+def _complex_4(values, v, width, column, first, last, x, x_width, x_re, x_im, y, place, copies, count, sign):
     a0, a1, a2, a3 = zero(x), zero(x), zero(x), zero(x)
     b0, b1, b2, b3 = zero(x), zero(x), zero(x), zero(x)
     for j in range(first, last):
@@ -102,7 +104,7 @@ def _complex_4(values, v, width, column, first, last, x, x_width, x_re, x_im, y,
 
 
 @leaf
-def _complex_3(values, v, width, column, first, last, x, x_width, x_re, x_im, y, place, copies, count, sign):  # type: ignore[no-untyped-def]
+def _complex_3(values, v, width, column, first, last, x, x_width, x_re, x_im, y, place, copies, count, sign):
     a0, a1, a2 = zero(x), zero(x), zero(x)
     b0, b1, b2 = zero(x), zero(x), zero(x)
     for j in range(first, last):
@@ -123,7 +125,7 @@ def _complex_3(values, v, width, column, first, last, x, x_width, x_re, x_im, y,
 
 
 @leaf
-def _complex_2(values, v, width, column, first, last, x, x_width, x_re, x_im, y, place, copies, count, sign):  # type: ignore[no-untyped-def]
+def _complex_2(values, v, width, column, first, last, x, x_width, x_re, x_im, y, place, copies, count, sign):
     a0, a1, b0, b1 = zero(x), zero(x), zero(x), zero(x)
     for j in range(first, last):
         base = np.int64(column[j]) * x_width
@@ -139,7 +141,7 @@ def _complex_2(values, v, width, column, first, last, x, x_width, x_re, x_im, y,
 
 
 @leaf
-def _complex_1(values, v, width, column, first, last, x, x_width, x_re, x_im, y, place, copies, count, sign):  # type: ignore[no-untyped-def]
+def _complex_1(values, v, width, column, first, last, x, x_width, x_re, x_im, y, place, copies, count, sign):
     a, b = zero(x), zero(x)
     for j in range(first, last):
         base = np.int64(column[j]) * x_width
@@ -169,7 +171,7 @@ def _real_8(
     place,
     copies,
     count,
-):  # type: ignore[no-untyped-def]
+):
     a0, a1, a2, a3 = zero(x), zero(x), zero(x), zero(x)
     a4, a5, a6, a7 = zero(x), zero(x), zero(x), zero(x)
     for t in range(terms):
@@ -212,7 +214,7 @@ def _real_4(
     place,
     copies,
     count,
-):  # type: ignore[no-untyped-def]
+):
     a0, a1, a2, a3 = zero(x), zero(x), zero(x), zero(x)
     for t in range(terms):
         for j in range(first, last):
@@ -246,7 +248,7 @@ def _real_2(
     place,
     copies,
     count,
-):  # type: ignore[no-untyped-def]
+):
     a0, a1 = zero(x), zero(x)
     for t in range(terms):
         for j in range(first, last):
@@ -260,7 +262,7 @@ def _real_2(
 @leaf
 def _real_1(
     values, v, width, terms, term_step, column, first, last, x, x_width, start, step, y, place, count
-):  # type: ignore[no-untyped-def]
+):
     a = zero(x)
     for t in range(terms):
         for j in range(first, last):
@@ -270,7 +272,7 @@ def _real_1(
 
 
 @leaf
-def contract_site(values, width, column, first, last, h, origin, h_width, groups, out, place, lanes):  # type: ignore[no-untyped-def]
+def contract_site(values, width, column, first, last, h, origin, h_width, groups, out, place, lanes):
     """The adjoint of `gather_site`: sums over features and neighbours, out[place:] += Σ z̄ h[column].
 
     Every component of a block is written by its own groups, one after the other.
@@ -306,7 +308,7 @@ def contract_site(values, width, column, first, last, h, origin, h_width, groups
 
 
 @leaf
-def add_product(a, a_place, a_row, a_step, x, x_place, x_step, rows, terms, out, out_place, out_row, count):  # type: ignore[no-untyped-def]
+def add_product(a, a_place, a_row, a_step, x, x_place, x_step, rows, terms, out, out_place, out_row, count):
     """out[r] += Σ_k a[r a_row + k a_step] x[k x_step : + lanes] for r < rows, the first `count` lanes."""
     r = 0
     while rows - r >= 8:
@@ -323,7 +325,7 @@ def add_product(a, a_place, a_row, a_step, x, x_place, x_step, rows, terms, out,
 
 
 @leaf
-def _product_8(a, p, row, a_step, x, x_place, x_step, terms, out, o, out_row, count):  # type: ignore[no-untyped-def]
+def _product_8(a, p, row, a_step, x, x_place, x_step, terms, out, o, out_row, count):
     a0, a1, a2, a3 = (
         load(out, o),
         load(out, o + out_row),

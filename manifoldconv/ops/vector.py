@@ -12,6 +12,8 @@ splits these vectors where registers are shorter, so the code is the same on eve
 `load` reads full vectors: arrays need `lanes(dtype)` numbers of slack behind what is used.
 """
 
+# mypy: disable-error-code="no-untyped-def"
+
 from __future__ import annotations
 
 from typing import Any
@@ -32,7 +34,7 @@ def lanes(dtype: Any) -> int:
 class VectorType(types.Type):
     """The type of a vector in compiled code."""
 
-    def __init__(self, element: types.Type) -> None:
+    def __init__(self, element: types.Float) -> None:
         self.element = element
         self.count = BYTES * 8 // element.bitwidth
         super().__init__(name=f"Vector({element}, {self.count})")
@@ -55,11 +57,11 @@ def _pointer(context: Any, builder: Any, array_type: Any, array: Any, place: Any
 
 
 @intrinsic
-def load(typing_context, array, place):  # type: ignore[no-untyped-def]
+def load(typing_context, array, place):
     """array[place : place + lanes]."""
     kind = VectorType(array.dtype)
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         pointer = _pointer(context, builder, signature.args[0], *arguments, _llvm(kind))
         return builder.load(pointer, align=array.dtype.bitwidth // 8)
 
@@ -67,21 +69,21 @@ def load(typing_context, array, place):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def zero(typing_context, array):  # type: ignore[no-untyped-def]
+def zero(typing_context, array):
     """A vector of zeros for an array of this type."""
     kind = VectorType(array.dtype)
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         return ir.Constant(_llvm(kind), [0.0] * kind.count)
 
     return kind(array), generate
 
 
 @intrinsic
-def multiply_add(typing_context, number, vector, total):  # type: ignore[no-untyped-def]
+def multiply_add(typing_context, number, vector, total):
     """number · vector + total."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         scalar, factor, summand = arguments
         kind = _llvm(vector)
         empty = ir.Constant(kind, ir.Undefined)
@@ -98,10 +100,10 @@ def multiply_add(typing_context, number, vector, total):  # type: ignore[no-unty
 
 
 @intrinsic
-def store(typing_context, array, place, vector, count):  # type: ignore[no-untyped-def]
+def store(typing_context, array, place, vector, count):
     """array[place : place + count] = the first `count` lanes."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         destination, start, value, number = arguments
         kind = _llvm(vector)
         full = builder.icmp_signed(">=", number, ir.Constant(number.type, vector.count))

@@ -245,7 +245,7 @@ def test_one_sparsity_serves_all_pairs_of_field_types(sphere):
     numbers = sum(
         1 if k == n == 0 else 2
         for k in (0, 1, 2)
-        for n in ({0, 1, 2} if k == 0 else {sign * l - k for l in (0, 1, 2) for sign in (1, -1)})
+        for n in ({0, 1, 2} if k == 0 else {sign * out - k for out in (0, 1, 2) for sign in (1, -1)})
     )
     assert many.arrays.forward.values.shape[1] == 2 * numbers
 

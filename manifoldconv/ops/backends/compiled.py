@@ -5,6 +5,8 @@ result is made by one thread, and sums over rows by chunks whose number does not
 same for any number of them.
 """
 
+# mypy: disable-error-code="no-untyped-def"
+
 from __future__ import annotations
 
 import os
@@ -27,8 +29,12 @@ from manifoldconv.ops.vector import lanes
 FEATURES_AT_A_TIME = 128 * 1024
 # Sums over all rows are split in so many parts; fewer where they would take more memory than this.
 PARTS, PARTS_MEMORY = 32, 64 * 1024 * 1024
+# Numbers to read that are worth a thread: about 50 µs.
+WORK_FOR_A_THREAD = 100_000
 
-_entry = numba.njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+# As `manifoldconv.compiled.leaf`, and other threads go on meanwhile.
+_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
+_entry = numba.njit(**_OPTIONS)
 
 
 def forward(field: Tensor, matrix: Tensor, arrays: Arrays) -> Tensor:
@@ -47,7 +53,7 @@ def forward(field: Tensor, matrix: Tensor, arrays: Arrays) -> Tensor:
         _forward(start, stop, rows, batch, sites, *_sparse(direction), x, x_width, direction.groups.numpy(), panels,
                  table, y, direction.width, flat, channels, direction.rows, width)  # fmt: skip
 
-    _in_threads(run, direction.rows)
+    _in_threads(run, direction.rows, batch * direction.values.numel())
     return out
 
 
@@ -69,7 +75,7 @@ def forward_weights_first(field: Tensor, matrix: Tensor, arrays: Arrays) -> Tens
         _contract(start, stop, batch, sites, *_sparse(arrays.forward), h_flat, transposed.width,
                   transposed.groups.numpy(), flat, channels, arrays.forward.rows, width)  # fmt: skip
 
-    _in_threads(run, arrays.forward.rows)
+    _in_threads(run, arrays.forward.rows, batch * arrays.forward.values.numel())
     out = torch.empty_like(packed)
     out[..., transposed.order] = packed
     return out
@@ -101,7 +107,7 @@ def backward(grad: Tensor, field: Tensor, matrix: Tensor, arrays: Arrays) -> tup
                       direction.groups.numpy(), panels, table, y, direction.width, flat, channels, sites, width,
                       f, direction.segments.numpy(), partial, part * stride)  # fmt: skip
 
-    _in_threads(run, count)
+    _in_threads(run, count, batch * direction.values.numel())
     parts = torch.from_numpy(partial).reshape(count, stride)[:, : matrix.numel()]
     total = parts[0].clone()
     for part in parts[1:]:
@@ -113,23 +119,26 @@ def sum_rows(field: Tensor, row_start: Tensor, column: Tensor, values: Tensor) -
     """Plain sparse rows times fields `(N, C)`: `(P, C)`."""
     rows, channels = len(row_start) - 1, field.shape[1]
     out, flat = _with_slack((rows, channels), field)
-    x = _slack_behind(field.reshape(-1), channels % lanes(flat.dtype) != 0)
+    x = _slack_behind(field.contiguous().reshape(-1), channels % lanes(flat.dtype) != 0)
     group = np.array([[0, 0, channels, channels, 0, 1, 1, 1, 0, 0, 1]], dtype=np.int64)
 
     def run(start: int, stop: int) -> None:
         _sum_rows(start, stop, row_start.numpy(), column.numpy(), values.numpy(), x, channels, group, flat,
                   lanes(flat.dtype))  # fmt: skip
 
-    _in_threads(run, rows)
+    _in_threads(run, rows, len(column) * channels)
     return out
 
 
 # ---------------------------------------------------------------- threads
 
 
-def _in_threads(run: Callable[[int, int], Any], count: int) -> None:
-    """run(start, stop) over equal shares of `count`, one for each of torch's threads; the last one here."""
-    threads = max(1, min(torch.get_num_threads(), count))
+def _in_threads(run: Callable[[int, int], Any], count: int, work: int) -> None:
+    """run(start, stop) over equal shares of `count`, one for each of torch's threads; the last one here.
+
+    Fewer threads where there is little work, counted in numbers that are read.
+    """
+    threads = max(1, min(torch.get_num_threads(), count, work // WORK_FOR_A_THREAD))
     bounds = [count * t // threads for t in range(threads + 1)]
     futures = []
     if threads > 1:
@@ -185,7 +194,7 @@ def _packed(field: Tensor, direction: Direction) -> tuple[np.ndarray, int]:
     x = np.empty(field.numel() + lanes(field.numpy().dtype), dtype=field.numpy().dtype)
     rows = field.numel() // max(1, width)
     source = field.reshape(-1).numpy()
-    _in_threads(lambda start, stop: _pack(start, stop, source, order, x), rows)
+    _in_threads(lambda start, stop: _pack(start, stop, source, order, x), rows, field.numel())
     return x, width
 
 
@@ -224,7 +233,7 @@ def _rows_at_a_time(direction: Direction, like: Tensor) -> int:
 
 
 @_entry
-def _pack(start, stop, source, order, x):  # type: ignore[no-untyped-def]
+def _pack(start, stop, source, order, x):
     width = len(order)
     for row in range(start, stop):
         for c in range(width):
@@ -253,7 +262,7 @@ def _forward(
     channels,
     rows,
     vector,
-):  # type: ignore[no-untyped-def]
+):
     for first in range(start, stop, step):
         last = min(first + step, stop)
         for a in range(batch):
@@ -263,14 +272,14 @@ def _forward(
 
 
 @_entry
-def _features(first, last, origin, row_start, column, values, width, x, x_width, groups, y, y_width, vector):  # type: ignore[no-untyped-def]
+def _features(first, last, origin, row_start, column, values, width, x, x_width, groups, y, y_width, vector):
     for p in range(first, last):
         gather_site(values, width, column, row_start[p], row_start[p + 1], x, origin, x_width, groups, y,
                     (p - first) * y_width, vector)  # fmt: skip
 
 
 @_entry
-def _product(first, last, row, panels, table, y, y_width, out, channels, vector):  # type: ignore[no-untyped-def]
+def _product(first, last, row, panels, table, y, y_width, out, channels, vector):
     """out[row + first : row + last] = Y M."""
     for c in range((row + first) * channels, (row + last) * channels):
         out[c] = 0.0
@@ -305,7 +314,7 @@ def _backward(
     segments,
     partial,
     place,
-):  # type: ignore[no-untyped-def]
+):
     for first in range(start, stop, step):
         last = min(first + step, stop)
         for a in range(batch):
@@ -337,7 +346,7 @@ def _contract(
     channels,
     rows,
     vector,
-):  # type: ignore[no-untyped-def]
+):
     for p in range(start, stop):
         for a in range(batch):
             contract_site(values, width, column, row_start[p], row_start[p + 1], h, a * sites * h_width, h_width,
@@ -345,7 +354,7 @@ def _contract(
 
 
 @_entry
-def _sum_rows(start, stop, row_start, column, values, x, x_width, groups, out, vector):  # type: ignore[no-untyped-def]
+def _sum_rows(start, stop, row_start, column, values, x, x_width, groups, out, vector):
     for p in range(start, stop):
         gather_site(
             values, 1, column, row_start[p], row_start[p + 1], x, 0, x_width, groups, out, p * x_width, vector
