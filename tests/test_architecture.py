@@ -40,6 +40,7 @@ ONLY_IN = {
     "typer": ("cli",),
     "rich": ("cli", "training"),
     "trimesh": ("surface",),
+    "viser": ("view",),
     "potpourri3d": ("surface",),
     "geomstats": ("manifolds",),
     "lightning": (),

@@ -20,7 +20,7 @@ from manifoldconv.view.picking import line_of_sight
 LOOK, CARRY, LOOP = "turn the view", "carry the kernel", "draw a loop"
 TURN = 15.0  # degrees a key
 LIFT = 0.005  # of the scene: how far what is drawn floats over the surface
-THICK = 0.009
+THICK = 0.012
 TITLE = "manifoldconv"
 TOWARDS = (0.6, -1.0, 0.5)  # from the middle of the scene to the camera; z upward
 DISTANCE, FIELD_OF_VIEW = 1.7, 0.8  # of the camera: in sizes of the scene, in radians

@@ -156,13 +156,13 @@ def _from_faces(surface: MeshSurface, faces: list[int]) -> Trail:
         except GeometryError:
             continue
         if trail.loop is not None and trail.loop.reflects == exact.reflects:
-            along = surface.log(trail.points[0], trail.points[1])
-            return replace(trail, frame=_frame_along(along), corridor=tuple(faces))
+            return replace(trail, frame=_loop_frame(surface, trail), corridor=tuple(faces))
     places = np.stack([surface.embed(point).numpy() for point in [*centroids, centroids[0]]])
     length = float(np.linalg.norm(np.diff(places, axis=0), axis=1).sum())
-    along = surface.log(centroids[0], centroids[1])
-    frame = _frame_along(along)
-    return Trail((centroids[0],), frame, exact.matrix, frame[:, 0], length, places, exact, tuple(faces))
+    bare = Trail(
+        (centroids[0], centroids[1]), eye, exact.matrix, eye[:, 0], length, places, exact, tuple(faces)
+    )
+    return replace(bare, points=(centroids[0],), frame=_loop_frame(surface, bare))
 
 
 def tightened(surface: MeshSurface, loop: Trail) -> Trail:
@@ -192,8 +192,7 @@ def tightened(surface: MeshSurface, loop: Trail) -> Trail:
         or trail.length > (1 + 1e-9) * loop.length
     ):
         return loop
-    along = surface.log(points[0], points[1])
-    return replace(trail, frame=_frame_along(along), corridor=loop.corridor)
+    return replace(trail, frame=_loop_frame(surface, trail), corridor=loop.corridor)
 
 
 def _farthest_inside(surface: MeshSurface, points: SurfacePoint) -> int:
@@ -242,10 +241,12 @@ def _in_its_face(point: SurfacePoint) -> SurfacePoint:
     return SurfacePoint(point.face, point.barycentric)
 
 
-def _frame_along(v: Tensor) -> Tensor:
-    """`(2, 2)`: the direction of v, and what lies a quarter turn to its left."""
-    unit = v / v.norm()
-    return torch.stack([unit, rotation_matrix(math.pi / 2) @ unit], dim=1)
+def _loop_frame(surface: MeshSurface, trail: Trail) -> Tensor:
+    """`(2, 2)` at the base: the line that a reflecting loop leaves in place, else its direction; and what is across."""
+    if trail.loop is not None and trail.loop.reflects:
+        return rotation_matrix(trail.loop.angle / 2)
+    v = surface.log(trail.points[0], trail.points[1])
+    return rotation_matrix(math.atan2(float(v[1]), float(v[0])))
 
 
 def _stops(surface: MeshSurface, start: SurfacePoint, target: SurfacePoint) -> list[SurfacePoint]:
