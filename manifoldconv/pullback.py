@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, TYPE_CHECKING, get_args
 
 import torch
 from torch import Tensor
@@ -158,6 +158,8 @@ class Pullback:
     ) -> Iterator[Pullback]:
         """The same in blocks of successive sites, so that no more than `rows` of them need be held at a time."""
         check_request(manifold, sites, rule, boundary)
+        if measure not in get_args(Measure):
+            raise ValueError(f'measure must be "tangent" or "manifold"; got {measure!r}')
         group, carried = carried_frames(manifold, sites, boundary, base, frames)
         warn_where_coarse(manifold, sites, rule)
         if carried is not None and group is not None:

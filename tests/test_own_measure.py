@@ -143,3 +143,9 @@ def test_no_formula_no_measure():
     surface = mc.MeshSurface(*icosphere(1))
     with pytest.raises(mc.GeometryError, match="Jacobian"):
         mc.Pullback.build(surface, surface.sites(), mc.TangentRule.polar(0.3, 2, 6), measure="manifold")
+
+
+def test_a_measure_that_does_not_exist_is_refused() -> None:
+    plane = mc.Euclidean(2)
+    with pytest.raises(ValueError, match='measure must be "tangent" or "manifold"; got \'own\''):
+        mc.Pullback.build(plane, plane.sites(shape=(2, 2)), mc.TangentRule.polar(1.0, 1, 4), measure="own")

@@ -176,8 +176,6 @@ class Manifold(ABC):
         Raises `GeometryError` where the path is not closed, to 1e-9 of its length.
         """
         loop = self.as_path(loop)
-        if not len(loop):
-            raise GeometryError("a loop needs at least one point; got none")
         gap = float(self.distance_between_points(loop[:1], loop[-1:])[0])
         if not gap <= 1e-9 * float(self.distance(loop[:-1], loop[1:]).nansum()):
             raise GeometryError(f"the loop is not closed: its last point lies {gap:.3g} from its first")
@@ -196,7 +194,23 @@ class Manifold(ABC):
         return
 
     def as_path(self, path: Any) -> Any:
-        """A path as points with one batch axis; a sequence of single points is stacked."""
-        if not isinstance(path, Sequence):
-            return path
-        return torch.stack([torch.as_tensor(point, dtype=torch.float64) for point in path])
+        """A path as points with one batch axis; a sequence of single points is stacked.
+
+        Raises `GeometryError` for what is none, and for a path without points.
+        """
+        if isinstance(path, Sequence) and not len(path):
+            raise GeometryError("a path needs at least one point; got none")
+        try:
+            if isinstance(path, Sequence):
+                points = torch.stack([torch.as_tensor(point, dtype=torch.float64) for point in path])
+            else:
+                points = torch.as_tensor(path, dtype=torch.float64)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise GeometryError(
+                f"a path is a tensor of points or a sequence of them; got {type(path).__name__} ({error})"
+            ) from None
+        if self.point_size is not None and (points.ndim != 2 or points.shape[-1] != self.point_size):
+            raise GeometryError(f"a path must have shape (P, {self.point_size}); got {tuple(points.shape)}")
+        if not len(points):
+            raise GeometryError("a path needs at least one point; got none")
+        return points

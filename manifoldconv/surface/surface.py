@@ -210,8 +210,22 @@ class MeshSurface(Manifold):
         return (self.frame(x) @ float64("u", u, (2,), finite=False)[..., None])[..., 0]
 
     def as_path(self, path: Any) -> SurfacePoint:
-        """A path as a `SurfacePoint` with one batch axis; a sequence of points is stacked."""
-        return SurfacePoint.stack(list(path)) if isinstance(path, Sequence) else path
+        """A path as a `SurfacePoint` with one batch axis; a sequence of points is stacked.
+
+        Raises `GeometryError` for what is none, and for a path without points.
+        """
+        if (
+            isinstance(path, Sequence)
+            and len(path)
+            and all(isinstance(point, SurfacePoint) for point in path)
+        ):
+            path = SurfacePoint.stack(list(path))
+        if not isinstance(path, SurfacePoint) or len(path.shape) != 1 or not len(path):
+            came = f"points of shape {tuple(path.shape)}" if isinstance(path, SurfacePoint) else repr(path)
+            raise GeometryError(
+                f"a path on a mesh is a SurfacePoint with one batch axis, or a sequence of single ones; got {came}"
+            )
+        return path
 
     # -- geodesics ----------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import torch
 
 from manifoldconv.errors import GeometryError
 from manifoldconv.manifolds import Cylinder, Euclidean, FlatTorus, LoopHolonomy, Sphere
+from manifoldconv.surface.surface import MeshSurface
 
 
 @pytest.mark.parametrize("manifold", [Euclidean(2), Sphere(2), Cylinder(3.0, 1.0)], ids=repr)
@@ -36,7 +37,7 @@ def test_whether_a_loop_is_closed_does_not_depend_on_the_unit_of_length(radius):
 def test_a_loop_of_one_point_is_the_identity_and_one_of_none_is_refused():
     torus = FlatTorus(1.0, 1.0)
     assert torus.holonomy(torch.zeros(1, 2)).matrix.tolist() == [[1.0, 0.0], [0.0, 1.0]]
-    with pytest.raises(GeometryError, match="a loop needs at least one point; got none"):
+    with pytest.raises(GeometryError, match="a path needs at least one point; got none"):
         torus.holonomy(torch.zeros(0, 2))
 
 
@@ -49,3 +50,14 @@ def test_paths_may_be_lists_of_lists():
 def test_half_a_turn_is_plus_pi(sine):
     half_turn = torch.tensor([[-1.0, -sine], [sine, -1.0]], dtype=torch.float64)
     assert LoopHolonomy(half_turn).angle == math.pi
+
+
+@pytest.mark.parametrize(
+    "path", [None, "abc", [], 3, [0, 1], torch.zeros(3, 2), torch.zeros(0, 3), torch.ones(3)]
+)
+def test_what_is_no_path_is_refused(path: object) -> None:
+    for manifold in (Sphere(), MeshSurface(torch.eye(3), [[0, 1, 2]])):
+        with pytest.raises(GeometryError, match="path"):
+            manifold.transport(path)
+        with pytest.raises(GeometryError, match=r"path|a loop is a polyline"):
+            manifold.holonomy(path)
