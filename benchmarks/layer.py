@@ -70,7 +70,9 @@ def run(quick: bool) -> list[Row]:
     return [*rows, *memory_rows(quick)]
 
 
-def floor_row(operator: mc.ops.CollapsedOperator, seconds: dict[str, list[float]], flops: int, moved: int) -> Row:
+def floor_row(
+    operator: mc.ops.CollapsedOperator, seconds: dict[str, list[float]], flops: int, moved: int
+) -> Row:
     """The time of the layer over its floor, run by run."""
     plan = space_plan(space(1.0), operator.form)
     multiplied = multiplications(plan, operator.nnz, operator.n_sources, operator.n_sites, 1)[0]
@@ -102,7 +104,9 @@ def space(edge: float) -> KernelSpace:
     return KernelSpace(FIELD_TYPE, FIELD_TYPE, group, radial)
 
 
-def setting(quick: bool) -> tuple[mc.ops.CollapsedOperator, Callable[[Tensor, Tensor], Tensor], Tensor, Tensor]:
+def setting(
+    quick: bool,
+) -> tuple[mc.ops.CollapsedOperator, Callable[[Tensor, Tensor], Tensor], Tensor, Tensor]:
     """The operator, the message passing, a field and weights."""
     surface = meshes.sphere(2 if quick else 5)
     edge = surface.mean_edge_length

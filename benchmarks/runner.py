@@ -11,10 +11,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import apply, build, correlate, log, scaling, trace, train_step
+from benchmarks import apply, build, correlate, layer, log, scalar, scaling, trace, train_step
 from benchmarks.measure import Row, machine
 
-BENCHMARKS = {module.NAME: module for module in (trace, correlate, apply, log, build, scaling, train_step)}
+BENCHMARKS = {
+    module.NAME: module
+    for module in (trace, correlate, apply, scalar, layer, log, build, scaling, train_step)
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

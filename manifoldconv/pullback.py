@@ -232,7 +232,8 @@ class Pullback:
 
         if boundary not in ("zero", "renormalise"):
             raise ValueError(f'boundary must be "zero" or "renormalise"; got {boundary!r}')
-        parts = joined(carried_blocks(space, sites, rule, elements))
+        count = len(sites) if elements is None else len(elements)
+        parts = joined(carried_blocks(space, sites, rule, elements), count)
         group = group_of(space, elements)
         warn_where_coarse(space.manifold, sites, rule)
         warn_where_lopsided(group, rule, "stabiliser", "section")
@@ -295,14 +296,36 @@ class Pullback:
     def collapse(
         self, basis: KernelSpace | Tensor, *, dtype: torch.dtype | None = None, backend: str | None = None
     ) -> CollapsedOperator:
-        """The correlation with every kernel of a basis, as one sparse operator; weights come when it is applied.
+        """The correlations with all kernels of a basis, as one sparse operator; weights come when it is applied.
+
+            op(field, weight)[p] = Σ_b weight[b] ∫ k_b(v) f(exp_p v) dμ(v)
 
         Args:
-            basis: a `KernelSpace`, or the values `(Q, B)` of B scalar kernels at the nodes of the rule.
-            dtype: of the fields and weights, float32 by default.
-            backend: how it is computed; by default what suits the device.
+            basis: a `KernelSpace`; or `(Q, B)`, the values of B scalar kernels at the nodes of the rule (the identity
+                has a free value for each node).
+            dtype: float32 (default) or float64: of the operator, its fields and weights.
+            backend: "compiled" (the default on the processor), "torch", "scatter" (torch-scatter) or "triton" (the
+                default on graphics cards, where it is installed).
 
-        Built once for each basis, dtype and backend, then kept with the pullback.
+        Returns:
+            An operator that takes fields `(..., N, C_in)` and weights `(B,)`, in the order of the space's basis, to
+            `(..., P, C_out)`; for a table of values, weights `(C_out, C_in, B)`. Built once for each basis, dtype
+            and backend, and kept with the pullback. It is linear in the weights: with `boundary="renormalise"` each
+            basis kernel is scaled by itself, as `correlate` scales it alone, not their sum.
+
+        Raises:
+            HolonomyError: where the space's group does not hold `self.group`. Nothing is checked for a table.
+            ValueError: for an unknown or unavailable backend, a basis of another dimension or rule, and with
+                "renormalise" for basis kernels whose size depends on the direction.
+            MemoryError: says how many sites would have fitted; see `split`.
+
+        >>> import manifoldconv as mc
+        >>> sphere = mc.Sphere()
+        >>> pull = mc.Pullback.build(sphere, sphere.sites(icosphere=2), mc.TangentRule.polar(0.5, 3, 12))
+        >>> space = mc.KernelSpace("2x0", "1x0 + 1x1", mc.StructureGroup.special_orthogonal(2))
+        >>> operator = pull.collapse(space)
+        >>> operator(torch.ones(len(pull), 2), torch.ones(space.dimension)).shape
+        torch.Size([162, 3])
         """
         return collapse(self, basis, dtype, backend)
 
