@@ -22,6 +22,7 @@ from manifoldconv.surface.checks import check_points
 from manifoldconv.surface.embedding import Embedding
 from manifoldconv.surface.fans import build_fans
 from manifoldconv.surface.heat import vector_heat_log
+from manifoldconv.surface.inputs import checked_faces, checked_vertices, face_number, whole_numbers
 from manifoldconv.surface.io import MeshFile
 from manifoldconv.surface.loops import Event, enclosed_curvature
 from manifoldconv.surface.mesh import Connectivity, Describe, build_connectivity
@@ -74,9 +75,9 @@ class MeshSurface(Manifold):
     dim = 2
 
     def __init__(self, vertices: Any, faces: Any, *, describe: Describe | None = None) -> None:
-        place = describe or _face_number
-        positions = _check_vertices(vertices)
-        triangles = _check_faces(faces)
+        place = describe or face_number
+        positions = checked_vertices(vertices)
+        triangles = checked_faces(faces)
         connectivity = build_connectivity(triangles.numpy(), len(positions), place)
         chart = intrinsic.charts_from_vertices(positions.numpy(), connectivity.faces, place)
         self._set(positions, triangles, connectivity, chart, place)
@@ -95,16 +96,16 @@ class MeshSurface(Manifold):
         >>> MeshSurface.from_edge_lengths([[0, 1, 2]], [[3.0, 4.0, 5.0]]).area
         6.0
         """
-        triangles = _check_faces(faces)
+        triangles = checked_faces(faces)
         edge_length = float64("lengths", lengths, (len(triangles), 3)).detach().cpu().contiguous().numpy()
         if edge_length.ndim != 2:
             raise GeometryError(f"lengths must have shape ({len(triangles)}, 3); got {edge_length.shape}")
         count = int(triangles.max()) + 1 if len(triangles) else 0
         connectivity = build_connectivity(triangles.numpy(), count if n_vertices is None else int(n_vertices))
-        chart = intrinsic.charts_from_lengths(edge_length, _face_number)
-        intrinsic.check_edge_lengths(edge_length, connectivity, _face_number)
+        chart = intrinsic.charts_from_lengths(edge_length, face_number)
+        intrinsic.check_edge_lengths(edge_length, connectivity, face_number)
         self = cls.__new__(cls)
-        self._set(None, triangles, connectivity, chart, _face_number)
+        self._set(None, triangles, connectivity, chart, face_number)
         return self
 
     def _set(
@@ -344,9 +345,9 @@ class MeshSurface(Manifold):
         1.0
         """
         if kind == "faces":
-            events, matrix = events_of_faces(self.tables, _whole_numbers("faces", loop))
+            events, matrix = events_of_faces(self.tables, whole_numbers("faces", loop))
         elif kind == "edges":
-            vertices = _whole_numbers("edges", loop)
+            vertices = whole_numbers("edges", loop)
             path = self.vertex_points(vertices)
             velocity = edge_velocities(self.tables, vertices)
             events, matrix = self._walk_round(path, velocity, (path, velocity))
@@ -469,52 +470,3 @@ class MeshSurface(Manifold):
     def check_points(self, x: SurfacePoint) -> None:
         """Raise `GeometryError` for the first point that is not on this mesh."""
         check_points(x, self.connectivity.faces, self.n_vertices)
-
-
-def _whole_numbers(kind: str, loop: Any) -> list[int]:
-    """The numbers of faces or vertices of a loop; raises `GeometryError` for anything else."""
-    numbers = torch.as_tensor(loop)
-    if (
-        numbers.ndim != 1
-        or numbers.is_floating_point()
-        or numbers.is_complex()
-        or numbers.dtype == torch.bool
-    ):
-        raise GeometryError(f'a loop with kind="{kind}" is a list of whole numbers; got {loop!r}')
-    return [int(number) for number in numbers.tolist()]
-
-
-def _face_number(face: int) -> str:
-    return f"face {face}"
-
-
-def _check_vertices(vertices: Any) -> Tensor:
-    came = torch.as_tensor(_forwards(vertices)).dtype
-    if came.is_complex or came == torch.bool:
-        raise GeometryError(f"vertices must be real numbers; got dtype {came}")
-    # From the value itself: lists of Python numbers would first be rounded to torch's default dtype.
-    tensor = torch.as_tensor(_forwards(vertices), dtype=torch.float64).detach().cpu()
-    if tensor.ndim != 2 or tensor.shape[1] != 3:
-        raise GeometryError(f"vertices must have shape (V, 3); got {tuple(tensor.shape)}")
-    broken = torch.nonzero(~torch.isfinite(tensor).all(dim=1))[:, 0]
-    if len(broken):
-        vertex = int(broken[0])
-        more = "" if len(broken) == 1 else f" (and {len(broken) - 1} more vertices like it)"
-        raise GeometryError(f"vertex {vertex} is not finite: {tensor[vertex].tolist()}{more}")
-    return tensor.contiguous()
-
-
-def _forwards(value: Any) -> Any:
-    """The value, an array that runs backwards (`faces[:, ::-1]`) copied: torch takes none such."""
-    return np.ascontiguousarray(value) if isinstance(value, np.ndarray) else value
-
-
-def _check_faces(faces: Any) -> Tensor:
-    tensor = torch.as_tensor(_forwards(faces)).detach().cpu()
-    if tensor.numel() == 0:
-        tensor = tensor.reshape(0, 3).to(torch.int64)
-    if tensor.ndim != 2 or tensor.shape[1] != 3 or tensor.is_floating_point():
-        raise GeometryError(
-            f"faces must be whole numbers of shape (F, 3); got {tensor.dtype} {tuple(tensor.shape)}"
-        )
-    return tensor.to(torch.int64).contiguous()
