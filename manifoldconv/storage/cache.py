@@ -1,4 +1,4 @@
-"""A folder of pullbacks that are found by what they were built from."""
+"""A folder of pullbacks and operators that are found by what they were built from."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 from manifoldconv.carried import BoundaryPolicy, Frames
 from manifoldconv.errors import AccuracyWarning, StorageError, StorageWarning
 from manifoldconv.frames import FrameField
+from manifoldconv.kernels.space import KernelSpace
+from manifoldconv.ops import backends
+from manifoldconv.ops.collapsed import CollapsedOperator
 from manifoldconv.pullback import Measure, Pullback
 from manifoldconv.quadrature import TangentRule
 from manifoldconv.sampling import Sites
 from manifoldconv.storage.files import ENDING, PART, read_about, read_file, write_file
-from manifoldconv.storage.keys import pullback_key
+from manifoldconv.storage.keys import operator_key, pullback_key
 from manifoldconv.storage.values import decode, encode
 
 VARIABLE = "MANIFOLDCONV_CACHE"
@@ -41,7 +45,7 @@ class Entry:
 
     Attributes:
         path: the file.
-        kind: "pullback", or "damaged" where its header cannot be read.
+        kind: "pullback", "operator", or "damaged" where its header cannot be read.
         about: what it was built from, in words.
         size: bytes.
         used: when it was written or last read, in seconds since 1970.
@@ -56,7 +60,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Cache:
-    """A folder of pullbacks, each under a digest of everything that it depends on.
+    """A folder of pullbacks and operators, each under a digest of everything that it depends on.
 
     What is asked for is read where it is there, and built and kept where it is not. Files are written whole or not at
     all, so that processes may share a folder; they are mapped into memory, so that those who read the same one
@@ -117,6 +121,50 @@ class Cache:
         for text in notes["warnings"]:
             warnings.warn(text, AccuracyWarning, stacklevel=2)
         return pull
+
+    def operator(
+        self,
+        manifold: Any,
+        sites: Sites,
+        rule: TangentRule,
+        basis: KernelSpace | Tensor,
+        boundary: BoundaryPolicy = "zero",
+        base: int | None = None,
+        frames: Frames | FrameField = "parallel",
+        measure: Measure = "tangent",
+        *,
+        dtype: torch.dtype | None = None,
+        backend: str | None = None,
+    ) -> CollapsedOperator:
+        """`Pullback.build(...).collapse(basis, ...)`, from the folder where it is there.
+
+        The pullback behind it, which is some ten times larger, is read where it is there, and else built and let go.
+
+        Raises as `pullback` and as `Pullback.collapse`.
+
+        >>> import tempfile, manifoldconv as mc
+        >>> surface, rule = mc.load_mesh("meshes/cube.ply"), mc.TangentRule.polar(0.2, 2, 8)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     operator = Cache(folder).operator(surface, surface.sites("faces"), rule, torch.ones(16, 3))
+        >>> operator(torch.ones(12, 1), torch.ones(5, 1, 3)).shape
+        torch.Size([12, 5])
+        """
+        choices = (manifold, sites, rule, boundary, base, frames, measure)
+        pullback = pullback_key(*choices)
+        name = backends.choose(backend, torch.device("cpu"))
+        key = operator_key(pullback, basis, rule, str(torch.float32 if dtype is None else dtype), name)
+
+        def build() -> tuple[CollapsedOperator, Notes]:
+            with _recorded() as texts:
+                at_hand = self.path_of("pullback", pullback).exists()
+                pull = self.pullback(*choices) if at_hand else Pullback.build(*choices)
+            operator = pull.collapse(basis, dtype=dtype, backend=backend)
+            return operator, {"about": f"{manifold!r}, {rule!r}, {operator!r}", "warnings": texts}
+
+        operator, notes = self._fetch("operator", key, build)
+        for text in notes["warnings"]:
+            warnings.warn(text, AccuracyWarning, stacklevel=2)
+        return operator
 
     def path_of(self, kind: str, key: str) -> Path:
         """Where the file of a key lies, or would."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from json import dumps
 from typing import Any
 
 import torch
@@ -11,9 +12,11 @@ from torch import Tensor
 from manifoldconv.carried import check_request
 from manifoldconv.errors import GeometryError
 from manifoldconv.frames import FrameField
+from manifoldconv.kernels.space import KernelSpace
 from manifoldconv.quadrature import TangentRule
 from manifoldconv.sampling import Sites
 from manifoldconv.storage.files import VERSION
+from manifoldconv.storage.values import encode
 from manifoldconv.surface.sites import FaceSites, VertexSites
 from manifoldconv.surface.surface import MeshSurface
 
@@ -54,6 +57,35 @@ def mesh_fingerprint(manifold: Any) -> str:
         return digest("mesh", manifold.faces, manifold.vertices)
     lengths = torch.from_numpy(manifold.tables.chart[:, 0].copy())
     return digest("intrinsic mesh", manifold.n_vertices, manifold.faces, lengths)
+
+
+def basis_digest(basis: KernelSpace | Tensor, rule: TangentRule) -> str:
+    """The digest of a kernel basis: of its kernels' values on the nodes, and of the field types between which they act.
+
+    Args:
+        basis: a `KernelSpace`, or the values `(Q, B)` of scalar kernels.
+        rule: the nodes.
+    """
+    if isinstance(basis, Tensor):
+        return digest("table", basis)
+    if not isinstance(basis, KernelSpace):
+        raise ValueError(
+            f"an operator is made for a KernelSpace or a tensor (Q, B) of values; got {type(basis).__name__}"
+        )
+    tensors: dict[str, Tensor] = {}
+    group = dumps(encode(basis.group, "group", tensors))
+    layout = [number for part in basis.parts for number in (part.start, part.order, *part.copies)]
+    types = (str(basis.rep_in), str(basis.rep_out))
+    # Of each part for one copy of its channels: the values of all copies would be far more than the operator.
+    values = [basis._part_values(rule.nodes, part) for part in basis.parts]
+    return digest("space", group, *types, basis.band_limit, *layout, *values, *tensors.values())
+
+
+def operator_key(
+    pullback: str, basis: KernelSpace | Tensor, rule: TangentRule, dtype: str, backend: str
+) -> str:
+    """The digest of a collapsed operator: of its pullback's key, and of all arguments of `Pullback.collapse`."""
+    return digest("operator", pullback, basis_digest(basis, rule), dtype, backend)
 
 
 def pullback_key(

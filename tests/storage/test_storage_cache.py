@@ -105,6 +105,48 @@ def test_warnings_of_the_accuracy_come_again(tmp_path):
             Cache(tmp_path).pullback(surface, surface.sites(), coarse)
 
 
+def test_operators_come_back_as_they_were(surface, builds, tmp_path):
+    cache, sites = Cache(tmp_path), surface.sites()
+    group = mc.StructureGroup.special_orthogonal(2)
+
+    def space(radius=0.3, types="2x0 + 1x1"):
+        return mc.KernelSpace(types, "1x1", group, mc.RadialBasis.gaussian_rings(radius, 2))
+
+    field = torch.randn(42, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    weight = torch.randn(space().dimension, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    field.requires_grad_(True)
+    weight.requires_grad_(True)
+    wanted = mc.Pullback.build(surface, sites, RULE).collapse(space(), dtype=torch.float64)(field, weight)
+    wanted.square().sum().backward()
+    gradients = field.grad.clone(), weight.grad.clone()
+    builds.clear()
+    for _ in range(2):
+        field.grad = weight.grad = None
+        found = cache.operator(surface, sites, RULE, space(), dtype=torch.float64)(field, weight)
+        found.square().sum().backward()
+        assert torch.equal(found, wanted)
+        assert torch.equal(field.grad, gradients[0])
+        assert torch.equal(weight.grad, gradients[1])
+    assert len(builds) == 1
+    table = torch.linspace(0, 1, 20, dtype=torch.float64)[:, None]
+    others = [
+        {"basis": space(0.31)},
+        {"basis": space(types="1x0 + 1x1")},
+        {"basis": table},
+        {"basis": -table},
+    ]
+    others += [{"basis": space()}, {"basis": space(), "dtype": torch.float64, "backend": "torch"}]
+    for other in others:
+        cache.operator(surface, sites, RULE, **other)
+    assert len(builds) == 1 + len(others)
+    assert [entry.kind for entry in cache.entries()] == ["operator"] * (1 + len(others))
+    cache.pullback(surface, sites, RULE)
+    cache.operator(surface, sites, RULE, torch.ones(20, 1))  # of the pullback that is there now
+    assert len(builds) == 2 + len(others)
+    with pytest.raises(ValueError, match="KernelSpace or a tensor"):
+        cache.operator(surface, sites, RULE, mc.kernels.gaussian(0.1))
+
+
 def damage(path, how):
     raw = bytearray(path.read_bytes())
     if how == "cut short":
