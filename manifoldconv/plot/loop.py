@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 WAY = (0.33, 0.35, 0.40)
+START_ON_DARK = (0.55, 0.30, 0.75)  # ink would not be seen where the arrow sticks out over a dark page
 RISE = 0.008  # of the diagonal: how far above the surface the arrows lie
 
 
@@ -38,7 +39,7 @@ def figure_loop(
     size: tuple[int, int] = (1300, 1150),
     background: Background = "white",
 ) -> LoopHolonomy:
-    """Write the picture of a vector carried once round a loop; dark when it leaves, orange when it is back.
+    """Write the picture of a vector carried once round a loop: dark (violet on dark pages) at first, orange when back.
 
     The caption says by what angle it is turned, and how much curvature the loop encloses (the two agree modulo 360°),
     or that the loop reflects.
@@ -74,7 +75,8 @@ def figure_loop(
     lifted = points + RISE * diagonal * normals
     at = spread_out(points, 0.75 * length)[1:-1]
     scene = scene.arrows(lifted[at], 0.6 * length * vectors[at], color=WAY, radius=0.0028 * diagonal)
-    scene = scene.arrows(lifted[:1], length * vectors[:1], color=INK, radius=0.006 * diagonal)
+    leaving = START_ON_DARK if background == "dark" else INK
+    scene = scene.arrows(lifted[:1], length * vectors[:1], color=leaving, radius=0.006 * diagonal)
     scene = scene.arrows(lifted[:1], length * vectors[-1:], color=ACCENT, radius=0.006 * diagonal)
     arc = _arc(vectors[0], vectors[-1], normals[0], holonomy)
     if len(arc):
