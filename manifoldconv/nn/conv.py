@@ -181,15 +181,16 @@ class TangentConv(FieldModule):
         The first call with a pullback collapses it, which the pullback keeps; later ones, and other layers of the
         same types, find it there.
         """
-        self.check_field(field, pull)
-        self._check_dtype(field)
-        self._check_geometry(pull)
         out = self._correlate(field, pull)
         if self.own is not None:
             out = out + self.own(field)
         return out if self.shift is None else self.shift(out)
 
+    @torch.compiler.disable  # checks and look-ups are not for a graph, and the operator is compiled as it is
     def _correlate(self, field: Tensor, pull: Pullback) -> Tensor:
+        self.check_field(field, pull)
+        self._check_dtype(field)
+        self._check_geometry(pull)
         # Sums over neighbours are taken in single precision at least, also under autocast, and rounded once.
         dtype = torch.float32 if field.dtype in HALF else field.dtype
         radius = pull.rule.radius

@@ -57,6 +57,11 @@ class _NodeConv(FieldModule):
 
     def forward(self, field: Tensor, pull: Pullback) -> Tensor:
         """`(..., N, C_in)` to `(..., P, C_out)`."""
+        out = self._correlate(field, pull)
+        return out if self.bias is None else out + self.bias.to(out.dtype)
+
+    @torch.compiler.disable  # as in TangentConv
+    def _correlate(self, field: Tensor, pull: Pullback) -> Tensor:
         self.check_field(field, pull)
         if not _same_rule(self.rule, pull.rule):
             raise ValueError(
@@ -69,8 +74,7 @@ class _NodeConv(FieldModule):
         dtype = torch.float32 if field.dtype in HALF else field.dtype
         operator = pull.collapse(self.basis, dtype=dtype)
         with torch.autocast(field.device.type, enabled=False):
-            out = operator(field.to(dtype), self.weight.to(dtype)).to(field.dtype)
-        return out if self.bias is None else out + self.bias.to(out.dtype)
+            return operator(field.to(dtype), self.weight.to(dtype)).to(field.dtype)
 
     def extra_repr(self) -> str:
         bias = "no bias" if self.bias is None else f"bias {len(self.bias)}"

@@ -104,6 +104,10 @@ def averaging(
     which would look constant there, to exp(-π²/2) = 0.007. Where the disc leaves the manifold, the mean is taken over
     what is inside.
 
+    Measured on a flat torus, 32 x 32 to 16 x 16 sites and interpolated back, against a shift by one fine site: the
+    two orders differ by 0.31 of the size of white noise (a plain stride: 1.58), and by 0.17 of waves of 8 fine sites
+    and more (a plain stride too: that is the interpolation back).
+
     Args:
         spacing: the distance of neighbouring coarse sites, in units of length.
         group, carried: as of the pullbacks: frames at fine and coarse sites, None for the local ones.
