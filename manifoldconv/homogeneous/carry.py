@@ -68,7 +68,7 @@ def carried_blocks(
     _check_section(space, sites, moving)
     frames = space.carried_frames(sites.points)
     if elements is not None:
-        moving = float64("elements", elements, space.group.element_shape)
+        moving = _checked_elements(space, elements)
     same = bool(((frames - torch.eye(space.manifold.dim, dtype=torch.float64)).abs() < SAME_FRAME).all())
     out = space.manifold.geodesic(space.base, rule.nodes)
     rows = max(1, NODES_AT_A_TIME // len(rule))
@@ -83,14 +83,20 @@ def carried_blocks(
         yield CarriedNodes(stencil.index, stencil.weight, transport)
 
 
-def joined(blocks: Iterator[CarriedNodes]) -> CarriedNodes:
-    """All blocks as one."""
-    parts = list(blocks)
-    return CarriedNodes(
-        torch.cat([part.index for part in parts]),
-        torch.cat([part.weight for part in parts]),
-        torch.cat([part.transport for part in parts]),
-    )
+def joined(blocks: Iterator[CarriedNodes], count: int) -> CarriedNodes:
+    """Blocks of `count` sites in all as one; no more than one of them is held beside it."""
+    whole, start = None, 0
+    for block in blocks:
+        parts = (block.index, block.weight, block.transport)
+        if whole is None:
+            whole = tuple(part.new_empty(count, *part.shape[1:]) for part in parts)
+        rows = slice(start, start + len(block.index))
+        for target, part in zip(whole, parts, strict=True):
+            target[rows] = part
+        start = rows.stop
+    if whole is None:
+        raise GeometryError("there are no sites to build a pullback for")
+    return CarriedNodes(*whole)
 
 
 def _check(space: HomogeneousSpace, sites: Sites, rule: TangentRule) -> None:
@@ -104,6 +110,16 @@ def _check(space: HomogeneousSpace, sites: Sites, rule: TangentRule) -> None:
         raise GeometryError(
             f"the rule has nodes in dimension {rule.dimension}; {space.name} has dimension {space.manifold.dim}"
         )
+
+
+def _checked_elements(space: HomogeneousSpace, elements: Tensor) -> Tensor:
+    shape = space.group.element_shape
+    elements = float64("elements", elements, shape)
+    if elements.ndim != len(shape) + 1 or not len(elements):
+        raise ValueError(
+            f"elements must have shape (P, {', '.join(map(str, shape))}), P ≥ 1; got {tuple(elements.shape)}"
+        )
+    return elements
 
 
 def _check_section(space: HomogeneousSpace, sites: Sites, elements: Tensor) -> None:

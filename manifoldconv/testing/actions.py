@@ -165,7 +165,7 @@ def _evaluate(law: str, figures: Callable[[], tuple[Tensor, Named]], tolerance: 
     """The largest figure, and who shows it where that is too large."""
     try:
         values, witnesses = figures()
-    except ValueError as refusal:
+    except (ValueError, torch.linalg.LinAlgError) as refusal:
         return LawResult(law, math.nan, tolerance, str(refusal))
     values = values.detach().to(torch.float64)
     worst = int(torch.nan_to_num(values, nan=torch.inf).argmax())

@@ -323,6 +323,22 @@ def legendre(count: int):
     return leggauss(count)
 
 
+def test_on_so3_nodes_lie_where_geodesics_end() -> None:
+    """Its metric is invariant from both sides: R exp(v) is the geodesic, and isotropic kernels see nothing else."""
+    group, nodes = mc.SO3(), 0.4 * random(20, 3)
+    sites, rule = group.sites(icosphere=1, angles=8), mc.TangentRule.points(nodes, random(20).abs())
+    field, kernel = random(len(sites), 2), mc.kernels.gaussian(0.3)
+    geodesics = mc.Pullback.build(group, sites, rule, measure="manifold")
+    action = mc.Pullback.by_action(group_on_itself(group), sites, rule)
+    assert geodesics.group is not None
+    assert (geodesics.group.name, action.group.name) == ("SO(3)", "trivial")
+    out, expected = (mc.correlate(field, kernel, pull) for pull in (action, geodesics))
+    assert torch.allclose(out, expected, rtol=0, atol=1e-11)
+    with pytest.raises(mc.HolonomyError, match="holonomy group"):
+        mc.correlate(field, mc.kernels.Kernel.from_function(skewed), geodesics)
+    assert mc.correlate(field, mc.kernels.Kernel.from_function(skewed), action).shape == field.shape
+
+
 def test_space_under_se3_is_space() -> None:
     space = space_under_se3()
     sites = mc.Euclidean(3).sites(shape=(5, 4, 6), spacing=0.5)
@@ -373,6 +389,8 @@ def test_requests_that_do_not_fit() -> None:
         by_action(space, sites, RULE, measure="manifold")
     with pytest.raises(ValueError, match=r"elements must have last axes \(3, 3\); got shape \(5, 3\)"):
         by_action(space, sites, RULE, elements=torch.zeros(5, 3))
+    with pytest.raises(ValueError, match=r"elements must have shape \(P, 3, 3\), P ≥ 1; got \(3, 3\)"):
+        by_action(space, sites, RULE, elements=torch.eye(3))
     backwards = replace(
         space,
         section=lambda p: space.section(p) @ torch.diag(torch.tensor([1.0, -1.0, 1.0], dtype=torch.float64)),
