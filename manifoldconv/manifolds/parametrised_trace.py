@@ -56,12 +56,14 @@ def _until_boundary(
     here, phase = u, torch.zeros_like(v[:, 0])
     part, axis = remaining, torch.full((len(u),), -1)
     rays = torch.arange(len(u))
+    looked_at_end = torch.zeros(len(u), dtype=torch.bool)
     while len(rays):
         suspected = torch.isfinite(outside[:, rays])
         # Those that stay inside go to their end; one that ends next to the boundary may have left after all.
         staying = rays[~suspected.any(dim=0)]
         ends, phases = (end[-1] for end in flow.advance(u[staying], v[staying], remaining[staying]))
-        left = _beyond(flow, ends.detach()) > _ON_BOUNDARY
+        left = (_beyond(flow, ends.detach()) > _ON_BOUNDARY) & ~looked_at_end[staying]
+        looked_at_end[staying[left]] = True
         after[-1, staying[left]], outside[-1, staying[left]] = 1 - 1 / _SAMPLES, 1.0
         here = here.index_copy(0, staying[~left], ends[~left])
         phase = phase.index_copy(0, staying[~left], phases[~left])
