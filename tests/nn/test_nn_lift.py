@@ -81,12 +81,12 @@ def test_a_basis_of_kernels_combines_them(stage):
 def test_what_does_not_fit_is_refused(stage):
     elements, rule, pull, on_group = stage
     lift = nn.LiftConv(1, 2, RULE)
-    with pytest.raises(ValueError, match="LiftConv was made for .*; the pullback has"):
+    with pytest.raises(ValueError, match=r"LiftConv was made for .*; the pullback has"):
         nn.LiftConv(1, 2, mc.TangentRule.grid((5, 5), 1.0))(torch.ones(64, 1), pull)
     with pytest.raises(ValueError, match="field at 64 sites, and a pullback of 256 sites"):
         nn.GroupConv(1, 2, rule)(torch.ones(64, 1), on_group)
     with pytest.raises(
-        ValueError, match="field has torch.float64, the weights of LiftConv have torch.float32"
+        ValueError, match=r"field has torch.float64, the weights of LiftConv have torch.float32"
     ):
         lift(torch.ones(64, 1, dtype=torch.float64), pull)
     with pytest.raises(ValueError, match=r"basis has shape \(9, B\)"):
