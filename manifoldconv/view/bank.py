@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -34,9 +33,9 @@ Watch = Callable[[Iterator[Pullback], int], Iterable[Pullback]]
 RANK = 1e-12
 
 # Few enough that whoever waits for a block to end does not notice.
-RAYS_AT_A_TIME = 100_000
+RAYS_AT_A_TIME = 200_000
 
-# Bytes that one bank may take while it is built: a value of float64 for each basis function and pair, twice.
+# Bytes that one bank may take while it is built.
 MOST_BYTES = 6e9
 
 
@@ -69,10 +68,7 @@ class Frames:
         return cls(group, local, matrices)
 
 
-T = TypeVar("T")
-
-
-def unwatched(blocks: Iterator[T], total: int) -> Iterable[T]:
+def unwatched(blocks: Iterator[Pullback], total: int) -> Iterable[Pullback]:
     """The blocks as they are."""
     return blocks
 
@@ -195,9 +191,14 @@ def pairs(surface: MeshSurface, radius: float) -> float:
     return surface.n_vertices * min(1.0, within) * surface.n_vertices
 
 
+def bytes_needed(surface: MeshSurface, radius: float, functions: int) -> float:
+    """About how much memory building a bank takes: a float64 for each pair and basis function, twice."""
+    return pairs(surface, radius) * functions * 16
+
+
 def require_room(surface: MeshSurface, radius: float, functions: int) -> None:
     """Raise `GeometryError` for a radius whose operators would not fit into memory."""
-    needed = pairs(surface, radius) * functions * 16
+    needed = bytes_needed(surface, radius, functions)
     if needed > MOST_BYTES:
         raise GeometryError(
             f"a radius of {radius / surface.mean_edge_length:.3g} mean edges on {surface.n_vertices} vertices needs "

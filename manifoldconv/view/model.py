@@ -41,6 +41,14 @@ NAMED = ("z", "y", "x", "noise:1", "mean-curvature", "gaussian-curvature")
 KEPT_SIGNALS = 12
 
 
+LABELS = {
+    "signal": "signal",
+    "fields": "field types",
+    "edges": "radius in mean edges",
+    "show": "colouring by",
+}
+
+
 class Interrupted(Exception):
     """The preparation of a radius was called off."""
 
@@ -311,7 +319,7 @@ def choose(workbench: Workbench, state: State, **changes: Any) -> State:
     for name, values in offered.items():
         if getattr(choices, name) not in values:
             raise GeometryError(
-                f"there is no {name} {getattr(choices, name)!r}; there are {', '.join(map(str, values))}"
+                f"there is no {LABELS[name]} {getattr(choices, name)!r}; there are {', '.join(map(str, values))}"
             )
     on_offer = names(choices.fields)
     if choices.kernel not in on_offer:

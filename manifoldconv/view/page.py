@@ -117,7 +117,8 @@ class Page:
                 self._row(label, buttons)
             keys = ", ".join(f"**{key}** {words.lower()}" for _, row in ROWS for words, key, _ in row)
             gui.add_markdown(
-                f"Click to pick a point; drag beside the surface to turn the view. Keys: {keys}."
+                f"Click to pick a point; drag beside the surface to turn the view. "
+                f"Keys, while no list has the focus: {keys}."
             )
             self.dark = gui.add_checkbox("Dark", dark)
         self._listen()

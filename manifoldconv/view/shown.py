@@ -23,6 +23,7 @@ Color = tuple[float, float, float]
 
 CLIP = 0.005  # share of the values that may lie beyond the colour scale
 SMALL = 1e-9
+RAYS = 72  # by which it is told whether a disc lies on the surface
 FLIPPED = -0.9
 """A kernel counts as flipped where its correlation with what it was is below this (-1: minus itself)."""
 
@@ -197,21 +198,16 @@ def surface_text(workbench: Workbench) -> str:
 
 
 def point_text(workbench: Workbench, state: State) -> str:
-    """Where the trail is, and the disc there."""
-    trail = state.trail
+    """Where the trail is, and how much of the disc there lies on the surface."""
+    surface, end = workbench.surface, state.trail.end
     radius, edges = workbench.radius(state.choices.edges), state.choices.edges
-    text = f"**Point** in face {int(trail.end.face)}; disc of radius {radius:.4g} ({edges:g} mean edges)."
-    disc = exponential_disc_torn(workbench, state)
-    return text + disc
-
-
-def exponential_disc_torn(workbench: Workbench, state: State) -> str:
-    """A word where the disc has gaps."""
-    trail = state.trail
-    angle = torch.arange(72, dtype=torch.float64) * (2 * math.pi / 72)
-    ends = workbench.radius(state.choices.edges) * torch.stack([torch.cos(angle), torch.sin(angle)], dim=-1)
-    inside = int(workbench.surface.geodesic(trail.end, ends).complete.sum())
-    return "" if inside == 72 else f" {inside} of 72 rays stay on the surface; the others meet its boundary."
+    text = f"**Point** in face {int(end.face)}; disc of radius {radius:.4g} ({edges:g} mean edges)."
+    angle = torch.arange(RAYS, dtype=torch.float64) * (2 * math.pi / RAYS)
+    rays = radius * torch.stack([torch.cos(angle), torch.sin(angle)], dim=-1)
+    inside = int(surface.geodesic(end, rays).complete.sum())
+    if inside == RAYS:
+        return text
+    return f"{text} {inside} of {RAYS} rays stay on the surface; the others meet its boundary."
 
 
 def trail_text(workbench: Workbench, state: State) -> str:

@@ -32,7 +32,7 @@ def test_a_screenshot_says_what_the_page_would(run, tmp_path: Path) -> None:
     ("options", "said"),
     [
         (("--kernel", "nonsense"), "there is no kernel 'nonsense'"),
-        (("--radius", 5), "there is no edges 5.0; there are 2.0, 3.0, 4.0, 6.0, 8.0"),
+        (("--radius", 5), "there is no radius in mean edges 5.0; there are 2.0, 3.0, 4.0, 6.0, 8.0"),
         (("--signal", "nonsense"), "there is no signal 'nonsense'"),
         (("--signal", "delta:99999"), "delta:99999 names no site"),
         (("--loop", 1), "every loop bounds a region"),
