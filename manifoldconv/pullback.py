@@ -24,6 +24,7 @@ from manifoldconv.groups import StructureGroup
 from manifoldconv.manifolds.base import Manifold
 from manifoldconv.ops import SparseOperator, TypedOperator, operators, typed_operator
 from manifoldconv.ops.collapsed import CollapsedOperator, collapse
+from manifoldconv.ops.memory import require_memory
 from manifoldconv.ops.small import back_and_forth
 from manifoldconv.quadrature import TangentRule
 from manifoldconv.sampling import Sites
@@ -38,6 +39,7 @@ Measure = Literal["tangent", "manifold"]
 
 # Rays traced at a time: the memory that building needs besides its result is about 0.5 kB for each.
 RAYS_AT_A_TIME = 400_000
+IN_BLOCKS = "collapse it in blocks, ops.operators(kernels, Pullback.blocks(..., rows={}))"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -109,6 +111,7 @@ class Pullback:
         Raises:
             GeometryError: sites with curvature of their own where the holonomy group lacks rotations (the corner of a
                 cube), to which `frames="parallel"` can carry no frame; `measure="manifold"` without a formula.
+            MemoryError: where the result does not fit the memory; says how many sites at a time would.
 
         Warns:
             AccuracyWarning: where more than 1 % of the nodes have a path to their site that is shorter by more than
@@ -132,6 +135,8 @@ class Pullback:
                 densities.append(block.density)
             if index is None or weight is None or transport is None:
                 width, d = block.index.shape[-1], manifold.dim
+                needed = count * len(rule) * width * (16 + 8 * d * d)
+                require_memory(needed, block.index.device, count, "a pullback", IN_BLOCKS)
                 index = torch.empty(count, len(rule), width, dtype=torch.int64)
                 weight = torch.empty(count, len(rule), width, dtype=torch.float64)
                 transport = torch.empty(count, len(rule), width, d, d, dtype=torch.float64)

@@ -253,6 +253,18 @@ def test_matrices_that_are_no_gauge_are_refused():
         part.change_gauge(EYE.repeat(60, 1, 1))
 
 
+def test_what_does_not_fit_the_memory_is_refused_with_what_would(monkeypatch):
+    torus, sites = cases()["torus"]
+    needed = 60 * len(RULE) * 4 * (8 + 8 + 4 * 8)  # index, weight, transport
+    monkeypatch.setattr("manifoldconv.ops.memory.available_memory", lambda device: needed // 2)
+    with pytest.raises(
+        MemoryError, match=r"for 60 sites.* 27 sites at a time would fit: .*blocks\(\.\.\., rows=27\)"
+    ):
+        mc.Pullback.build(torus, sites, RULE)
+    monkeypatch.setattr("manifoldconv.ops.memory.available_memory", lambda device: needed)
+    assert len(mc.Pullback.build(torus, sites, RULE)) == 60
+
+
 # -- batches --
 
 

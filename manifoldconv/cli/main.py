@@ -105,8 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output (`| head`) has seen enough; keep the interpreter from writing to it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
-    except MemoryError:
-        return _refuse("not enough memory; take a smaller mesh, a smaller radius or fewer nodes")
+    except MemoryError as error:
+        found = f": {error}" if str(error) else ""
+        return _refuse(f"not enough memory{found}; take a smaller mesh, a smaller radius or fewer nodes")
     except OSError as error:
         known = error.strerror and error.filename
         return _refuse(f"{error.filename}: {error.strerror}" if known else str(error))

@@ -20,13 +20,22 @@ def available_memory(device: torch.device) -> int | None:
     return None
 
 
-def require_memory(needed: int, device: torch.device, rows: int, what: str) -> None:
-    """Raise `MemoryError` where `needed` bytes for `rows` sites are more than there are, saying how many sites fit."""
+def require_memory(
+    needed: int,
+    device: torch.device,
+    rows: int,
+    what: str,
+    instead: str = "apply the operators of pull.split({}) one after the other",
+) -> None:
+    """Raise `MemoryError` where `needed` bytes for `rows` sites are more than there are, saying how many sites fit.
+
+    `instead` is what to do with that number.
+    """
     free = available_memory(device)
     if free is None or needed <= free:
         return
     fits = max(0, int(rows * (free / needed) * 0.9))
     raise MemoryError(
         f"{what} needs {needed / 1e9:.3g} GB for {rows} sites, and {free / 1e9:.3g} GB are free on {device}; "
-        f"{fits} sites at a time would fit: apply the operators of pull.split({max(1, fits)}) one after the other"
+        f"{fits} sites at a time would fit: {instead.format(max(1, fits))}"
     )

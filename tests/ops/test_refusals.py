@@ -97,9 +97,10 @@ def test_too_little_memory_says_what_would_have_fitted(space, monkeypatch):
     monkeypatch.setattr("manifoldconv.ops.memory.available_memory", lambda device: 1_000_000)
     with pytest.raises(MemoryError, match=r"2 GB for 1000 sites, and 0\.001 GB are free on cpu; 0 sites"):
         require_memory(2_000_000_000, torch.device("cpu"), 1000, "an operator")
-    monkeypatch.setattr("manifoldconv.ops.memory.available_memory", lambda device: 40_000)
     sphere = mc.Sphere()
+    monkeypatch.undo()
     pull = mc.Pullback.build(sphere, sphere.sites(icosphere=1), mc.TangentRule.polar(0.8, 2, 12))
+    monkeypatch.setattr("manifoldconv.ops.memory.available_memory", lambda device: 40_000)
     with pytest.raises(MemoryError, match=r"for 42 sites.*pull\.split\((\d+)\)") as caught:
         pull.collapse(space)
     rows = int(str(caught.value).split("pull.split(")[1].split(")")[0])
