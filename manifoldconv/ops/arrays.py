@@ -47,9 +47,9 @@ class Direction:
 
 def gathered(source: Tensor, index: Tensor, coefficient: Tensor) -> Tensor:
     """Σ_t coefficient[t] source[index[t]], t ascending: a sum without atomics."""
-    total = coefficient[0] * source[index[0]]
+    total = coefficient[0] * source.index_select(0, index[0])
     for t in range(1, len(index)):
-        total = total + coefficient[t] * source[index[t]]
+        total = total + coefficient[t] * source.index_select(0, index[t])
     return total
 
 
