@@ -11,12 +11,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import apply, build, correlate, layer, log, scalar, scaling, trace, train_step
+from benchmarks import apply, build, correlate, layer, log, scalar, scaling, trace, trace_cuda, train_step
 from benchmarks.measure import Row, machine
 
 BENCHMARKS = {
     module.NAME: module
-    for module in (trace, correlate, apply, scalar, layer, log, build, scaling, train_step)
+    for module in (trace, trace_cuda, correlate, apply, scalar, layer, log, build, scaling, train_step)
 }
 
 

@@ -124,6 +124,16 @@ def test_reasons(meshes, tmp_path):
         assert "\n" not in outcome.reason
 
 
+def test_too_little_memory_is_a_reason(meshes, tmp_path, monkeypatch):
+    (mesh,) = meshes("a")
+    monkeypatch.setattr("manifoldconv.ops.memory.available_memory", lambda device: 1000)
+    outcome = work_on(str(mesh), Recipe(**LEAN), str(tmp_path), "t")
+    assert outcome.state == "failed"
+    assert re.search(
+        r"a.ply: not enough memory \(a pullback needs .* for 4 sites, .* would fit", outcome.reason
+    )
+
+
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
 def test_processes_that_die(meshes, tmp_path):
     """One file kills whoever works on it; all others are done, and nothing is left over."""

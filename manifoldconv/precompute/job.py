@@ -95,10 +95,10 @@ def work_on(file: str, recipe: Recipe, folder: str, token: str) -> Outcome:
         try:
             state, target = _build_unless_there(Path(file), recipe, Path(folder), token)
             outcome = Outcome(file, state, str(target))
-        except MemoryError:
-            outcome = Outcome(
-                file, "failed", reason=f"{file}: not enough memory; take fewer workers or nodes"
-            )
+        except MemoryError as error:
+            found = f" ({error})" if str(error) else ""
+            reason = f"{file}: not enough memory{found}; take fewer workers or nodes"
+            outcome = Outcome(file, "failed", reason=reason)
         except OSError as error:
             known = error.strerror and error.filename
             reason = f"{error.filename}: {error.strerror}" if known else f"{file}: {error}"

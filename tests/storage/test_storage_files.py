@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -63,6 +64,14 @@ def test_tensors_lie_in_the_file_and_what_is_done_to_them_stays_out_of_it(path):
     first.zero_()
     assert path.read_bytes() == before
     assert torch.equal(read_file(path).tensors["wide"], TENSORS["wide"])
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux's list of what is mapped")
+def test_files_are_mapped(path):
+    held = read_file(path, verify=False)
+    assert str(path) in Path("/proc/self/maps").read_text()
+    del held
+    assert str(path) not in Path("/proc/self/maps").read_text()
 
 
 def test_a_file_that_is_replaced_keeps_its_readers(path):
