@@ -75,7 +75,8 @@ class Server:
         self.workbench.stop()
         for page in list(self.pages.values()):
             page.leave()
-        self.viser.stop()
+        with contextlib.redirect_stdout(io.StringIO()):  # its own farewell
+            self.viser.stop()
         self._preparing.join(timeout=10.0)
 
     def _welcome(self, client: Any) -> None:
