@@ -79,7 +79,7 @@ def test_smooth_fields_are_kept_and_nothing_explodes_over_depth(mesh, types, gro
 
 @pytest.mark.parametrize("types", TYPES)
 def test_calibrated_layers_keep_the_mean_square_over_depth(mesh, types):
-    """Exactly, for the fields that they were calibrated with; and within a factor of five after ten layers for others like these."""
+    """Exactly, for the fields that they were calibrated with; for others like these to a factor of five in the end."""
     _, pull = mesh
     torch.manual_seed(0)
     steps = []
