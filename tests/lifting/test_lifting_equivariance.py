@@ -237,9 +237,7 @@ def test_by_the_orientations_own_angles_a_network_errs_with_second_order(stages)
     report = check_equivariance(three_planar_layers, motion(8), waves, stages["fixed"], count=12)
     assert not report.exact
     assert report.passed
-    assert (
-        report.order > 1.65
-    )  # all sites lie alike to the nodes of a kernel: the constant varies from grid to grid
+    assert report.order > 1.7
 
 
 def test_lifting_alone_errs_with_second_order(stages):
