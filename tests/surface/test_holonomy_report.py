@@ -168,6 +168,6 @@ def test_tolerances_must_be_positive(tolerances: tuple[float, ...]) -> None:
 def test_dimensions_of_the_tables_of_weiler_and_cesa(
     group: mc.StructureGroup, expected: dict[str, int]
 ) -> None:
-    # Angular orders up to 4: 2L + 1, L + 1, 1 + 2⌊L/4⌋ between scalars; the tables of Weiler and Cesa 2019 between irreps.
+    # Orders up to 4: 2L + 1, L + 1, 1 + 2⌊L/4⌋ between scalars; between irreps the tables of Weiler and Cesa 2019.
     table = {f"{a}->{b}": count for (a, b), count in admissible_dimensions(group).items()}
     assert {key: table[key] for key in expected} == expected
