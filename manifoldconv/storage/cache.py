@@ -136,7 +136,7 @@ class Cache:
         dtype: torch.dtype | None = None,
         backend: str | None = None,
     ) -> CollapsedOperator:
-        """`Pullback.build(...).collapse(basis, ...)`, from the folder where it is there.
+        """`Pullback.build(...).collapse(basis, ...)`, on the CPU, from the folder where it is there.
 
         The pullback behind it, which is some ten times larger, is read where it is there, and else built and let go.
 
