@@ -125,7 +125,7 @@ def test_the_section_does_not_matter(types) -> None:
 
 def test_a_generic_section_changes_the_answer_by_the_error_of_the_angles() -> None:
     """Which falls with their number; the field is smooth."""
-    space, sites = sphere_under_so3(), mc.Sphere().sites(icosphere=3)
+    space, sites = sphere_under_so3(), mc.Sphere().sites(icosphere=2)
     field, kernel = (3 * sites.points[:, :1]).sin(), mc.kernels.gaussian(0.2)
     other = turned(space, lambda p: 3 * p[..., 0] + 7 * p[..., 1] ** 2)
     gaps = []
