@@ -71,7 +71,7 @@ class GpuTracer:
         surface: the mesh.
         tables: the arrays of `surface.tables` on the current device of numba.
 
-    Make one by `GpuTracer.of(surface)`; it holds about 0.4 kB for each face.
+    Make one by `GpuTracer.of(surface)`; it holds about 0.3 kB for each face.
     """
 
     surface: MeshSurface
