@@ -54,7 +54,7 @@ class Discretisation:
         sites_out: where the answer lives; None where it lives on `sites`.
         spacing: the distance of neighbouring sites; by default area^(1/d) on average over the sites.
         inside: points to bool: the sites of the answer that are compared, as those away from the border of a window.
-            None: all.
+            None: all. The error stays relative to the largest answer at any site.
     """
 
     sites: Sites
