@@ -34,9 +34,9 @@ def run(quick: bool) -> list[Row]:
     angle = 2 * math.pi * torch.rand(rays, generator=generator, dtype=torch.float64)
     velocity = length[:, None] * torch.stack([angle.cos(), angle.sin()], dim=-1)
     start = surface.vertex_points(torch.randint(surface.n_vertices, (rays,), generator=generator))
-    on_cpu = (start.face, start.barycentric.contiguous(), start.vertex, velocity)
-    on_gpu = [part.cuda() for part in on_cpu]
-    arrays = [part.numpy() for part in on_cpu]
+    face, barycentric, vertex = start.face, start.barycentric.contiguous(), start.vertex
+    on_gpu = (face.cuda(), barycentric.cuda(), vertex.cuda(), velocity.cuda())
+    arrays = (face.numpy(), barycentric.numpy(), vertex.numpy(), velocity.numpy())
     tracer = GpuTracer.of(surface)
     seconds = in_turns(
         {
