@@ -64,9 +64,10 @@ class TangentConv(FieldModule):
 
     At the start the weights are independent and normal. Half of an output's mean square comes from the site itself,
     and half from the kernels, for the plane wave that these keep best (on flat space, with inputs of equal mean square
-    in every channel); for all other waves less, as a kernel averages over its disc. So a deep stack never lets a field
-    explode, keeps a field that is smooth on the scale of R, and takes the finest noise down by no more than a half a
-    layer. `calibrate` makes each layer keep the mean square of the fields that you have.
+    in every channel); for all other waves less, as a kernel averages over its disc. So in the mean no field gains over
+    depth, one that is smooth on the scale of R loses little, and the finest noise loses no more than a half a layer
+    (on a sphere of 2562 vertices smooth fields kept 0.06 to 0.9 of their mean square over 12 layers, by field type).
+    `calibrate` makes each layer keep the mean square of the fields that you have.
 
     Raises `ValueError` where a summand of the output can't be reached from the input (`unreached`); at call
     `HolonomyError` where the group of the pullback's frames is not held by the layer's.
