@@ -1,7 +1,11 @@
-"""The guide's pictures of the viewer, from a real page: python tests/view/screenshots.py (needs Chromium)."""
+"""The guide's picture of the viewer, from a real page: python tests/view/screenshots.py (needs Chromium).
+
+With --all those to look at besides: dark, and at phone width.
+"""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from conftest import FLAGS, chromium
@@ -17,13 +21,13 @@ SIZES = {"viewer": (1280, 900, False), "viewer-dark": (1280, 900, True), "viewer
 
 
 def main() -> None:
-    """A Möbius band with the loop round it and the kernel that it flips; only the first picture is kept in the docs."""
+    """A Möbius band with the loop round it and the kernel that it flips."""
     bench = Workbench(mc.load_mesh("meshes/moebius.ply"), "moebius.ply")
     state = choose(bench, topological_loop(bench, start(bench), 0), kernel="derivative-across")
     server = Server(bench, Display.of(bench.surface, "z"), state, say=lambda text: None)
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium(), args=list(FLAGS))
-        for name, (width, height, dark) in SIZES.items():
+        for name, (width, height, dark) in list(SIZES.items())[: None if "--all" in sys.argv else 1]:
             server.dark = dark
             page = browser.new_page(viewport={"width": width, "height": height})
             page.goto(server.url)
