@@ -25,7 +25,8 @@ D4, C2 = mc.StructureGroup.dihedral(4), mc.StructureGroup.cyclic(2)
 )
 def test_field_types(rep):
     for again in (pickle.loads(pickle.dumps(rep)), copy.deepcopy(rep)):
-        assert again == rep and str(again) == str(rep)
+        assert again == rep
+        assert str(again) == str(rep)
         for h in rep.group.generators:
             assert torch.equal(again.matrix(h), rep.matrix(h))
 

@@ -175,7 +175,7 @@ class FieldDropout(FieldModule):
             shape = [*values.shape[:-1], 1]
             if self.everywhere:
                 shape[-3] = 1
-            kept = torch.rand(shape, device=field.device) >= self.p
+            kept = torch.rand(shape, dtype=torch.float32, device=field.device) >= self.p
             out.append((values * kept.to(field.dtype) / (1 - self.p)).flatten(-2))
         return torch.cat(out, dim=-1)
 

@@ -57,7 +57,7 @@ def test_a_plane_wave_gains_what_the_formula_says(pair, wave):
 @pytest.mark.parametrize("group", [O2, SO2], ids=["O(2)", "SO(2)"])
 @pytest.mark.parametrize("types", TYPES)
 def test_smooth_fields_are_kept_and_nothing_explodes_over_depth(mesh, types, group):
-    """Twelve layers on a bumpy sphere, means over two draws: smooth fields keep a hundredth (noise alone: 0.5^12), and no field gains."""
+    """Twelve layers on a bumpy sphere, means over two draws: smooth fields keep a hundredth, and none gains."""
     _, pull = mesh
     rep = mc.Representation(types, group)
     torch.manual_seed(0)
