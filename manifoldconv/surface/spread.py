@@ -12,7 +12,7 @@ import numba
 import numpy as np
 
 from manifoldconv.surface.trace import next_of, previous_of
-from manifoldconv.surface.unfold import EMPTY, SEEN, segment_distance, unfold_apex
+from manifoldconv.surface.unfold import SEEN, push_windows, segment_distance, unfold_apex
 
 
 @numba.njit(cache=True, error_model="numpy", inline="always")
@@ -60,16 +60,7 @@ def _spread(tables, source, radius, best, angle, found):  # type: ignore[no-unty
             if size <= radius and to_right >= -SEEN and to_left >= -SEEN:
                 apex = tables.tail[previous_of(h)]
                 count = _keep(tables, apex, slot, qx, qy, best, angle, found, count)
-            right_edge, left_edge = (
-                (next_of(h), previous_of(h)) if tail_left else (previous_of(h), next_of(h))
-            )
-            mirrored = not tail_left
-            if to_left > EMPTY:
-                cx, cy = (ox, oy) if to_right > 0 else (rx, ry)
-                stack.append((left_edge, mirrored, qx, qy, bx, by, cx, cy, lx, ly))
-            if to_right > EMPTY:
-                cx, cy = (ox, oy) if to_left > 0 else (lx, ly)
-                stack.append((right_edge, mirrored, ax, ay, qx, qy, rx, ry, cx, cy))
+            push_windows(stack, h, tail_left, ax, ay, bx, by, qx, qy, rx, ry, lx, ly)
     return count
 
 

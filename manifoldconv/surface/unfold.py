@@ -97,6 +97,26 @@ def unfold_apex(tables, h, tail_left, ax, ay, bx, by):  # type: ignore[no-untype
     return ax + px * ux + py * uy, ay + px * uy - py * ux
 
 
+@numba.njit(cache=True, error_model="numpy", inline="always")
+def push_windows(stack, h, tail_left, ax, ay, bx, by, qx, qy, rx, ry, lx, ly):  # type: ignore[no-untyped-def]
+    """Put on the stack what of the window between the rays r and l goes on through the two other edges of a face.
+
+    The face was entered through h, with its right end at a, its left end at b and its apex at q.
+    """
+    size = math.hypot(qx, qy)
+    ox, oy = qx / size, qy / size
+    to_right, to_left = _cross(rx, ry, ox, oy), _cross(ox, oy, lx, ly)
+    # In a mirrored chart (tail on the right) the next half-edge lies on the left.
+    right_edge, left_edge = (next_of(h), previous_of(h)) if tail_left else (previous_of(h), next_of(h))
+    mirrored = not tail_left
+    if to_left > EMPTY:
+        cx, cy = (ox, oy) if to_right > 0 else (rx, ry)
+        stack.append((left_edge, mirrored, qx, qy, bx, by, cx, cy, lx, ly))
+    if to_right > EMPTY:
+        cx, cy = (ox, oy) if to_left > 0 else (lx, ly)
+        stack.append((right_edge, mirrored, ax, ay, qx, qy, rx, ry, cx, cy))
+
+
 @numba.njit(cache=True, error_model="numpy")
 def shortest_line(tables, start, rightx, righty, leftx, lefty, rx, ry, lx, ly, target, weights, apex, bound):  # type: ignore[no-untyped-def]
     """The shortest straight line through one edge to a target.
@@ -139,18 +159,7 @@ def shortest_line(tables, start, rightx, righty, leftx, lefty, rx, ry, lx, ly, t
                 and _cross(yx, yy, lx, ly) >= -margin
             ):
                 best, best_x, best_y, found = far, yx, yy, True
-        size = math.hypot(qx, qy)
-        ox, oy = qx / size, qy / size
-        to_right, to_left = _cross(rx, ry, ox, oy), _cross(ox, oy, lx, ly)
-        # In a mirrored chart (tail on the right) the next half-edge lies on the left.
-        right_edge, left_edge = (next_of(h), previous_of(h)) if tail_left else (previous_of(h), next_of(h))
-        mirrored = not tail_left
-        if to_left > EMPTY:
-            cx, cy = (ox, oy) if to_right > 0 else (rx, ry)
-            stack.append((left_edge, mirrored, qx, qy, bx, by, cx, cy, lx, ly))
-        if to_right > EMPTY:
-            cx, cy = (ox, oy) if to_left > 0 else (lx, ly)
-            stack.append((right_edge, mirrored, ax, ay, qx, qy, rx, ry, cx, cy))
+        push_windows(stack, h, tail_left, ax, ay, bx, by, qx, qy, rx, ry, lx, ly)
     return best_x, best_y, best if found else np.inf
 
 
