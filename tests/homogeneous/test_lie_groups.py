@@ -65,7 +65,7 @@ def test_group_exp_is_the_exponential_of_matrices(group: LieGroup) -> None:
         (mc.SO3(), lambda v: (2 - 2 * v.norm(dim=1).cos()) / v.norm(dim=1) ** 2),
         (mc.SE3(), lambda v: ((2 - 2 * v[:, 3:].norm(dim=1).cos()) / v[:, 3:].norm(dim=1) ** 2) ** 2),
     ],
-    ids=repr,
+    ids=["Translations(2)", "SE2", "SO3", "SE3"],
 )
 def test_the_haar_measure_in_exponential_coordinates(group: LieGroup, density) -> None:
     v = vectors(group, 50)

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from browser import FLAGS, chromium
 
 import manifoldconv as mc
 from manifoldconv.surface.remesh import subdivide
 from manifoldconv.view.display import Display
 from manifoldconv.view.model import Workbench, choose, start
-
-# The browser's own background work would only knock at closed doors; WebGL needs no graphics card.
-FLAGS = (
-    "--no-sandbox",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 def flat_moebius_band(pieces: int = 40, width: float = 0.8, rounds: int = 2) -> mc.MeshSurface:
@@ -96,14 +83,6 @@ def on_band(band: mc.MeshSurface) -> Workbench:
     bench = Workbench(band, "band")
     bench.prepare(4.0)
     return bench
-
-
-def chromium() -> str | None:
-    """Where the browser is: as MANIFOLDCONV_CHROMIUM says, or Debian's."""
-    named = os.environ.get("MANIFOLDCONV_CHROMIUM")
-    return named or next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-    )
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from conftest import FLAGS, chromium
+from browser import FLAGS, chromium
 from playwright.sync_api import sync_playwright
 
 import manifoldconv as mc
