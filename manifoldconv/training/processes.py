@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed
@@ -45,7 +46,8 @@ class Processes:
 def processes() -> Iterator[Processes]:
     """The processes of this run: those of `torchrun` (by its environment variables), else this one alone.
 
-    Uses NCCL where every process has a GPU of its own, else gloo. A group that exists already is used as it is.
+    They wait for one another for MANIFOLDCONV_TIMEOUT seconds at most (1800). Uses NCCL where every process has a
+    GPU of its own, else gloo. A group that exists already is used as it is.
     """
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         yield Processes(torch.distributed.get_rank(), torch.distributed.get_world_size())
@@ -55,7 +57,9 @@ def processes() -> Iterator[Processes]:
         yield Processes()
         return
     on_gpus = torch.cuda.is_available() and torch.cuda.device_count() >= int(os.environ["LOCAL_WORLD_SIZE"])
-    torch.distributed.init_process_group("nccl" if on_gpus else "gloo")
+    # A connection that is not made in time is an error, so that torchrun can start the processes again.
+    limit = timedelta(seconds=float(os.environ.get("MANIFOLDCONV_TIMEOUT", "1800")))
+    torch.distributed.init_process_group("nccl" if on_gpus else "gloo", timeout=limit)
     try:
         yield Processes(torch.distributed.get_rank(), count)
     finally:

@@ -126,7 +126,7 @@ def test_null_arrows_add_nothing() -> None:
         ),
         (
             lambda: Scene().surface(VERTICES, FACES, values=VERTICES[:, 0], face_values=FACES[:, 0]),
-            "one of values, face_values and colors; got values and face_values",
+            "one of values, face_values, colors and face_colors; got values and face_values",
         ),
         (lambda: Scene().curves([np.zeros((4, 2))]), r"polyline 0 must have shape \(points, 3\)"),
         (lambda: Scene().arrows(np.zeros((2, 3)), np.ones((3, 3))), r"vectors must have shape \(2, 3\)"),

@@ -581,7 +581,7 @@ def test_scale_does_not_matter() -> None:
     vertices, faces = shapes.bumpy()
     x, v = shapes.random_points(BUMPY, 100), shapes.random_vectors(100, 1.0)
     expected = BUMPY.geodesic(x, v)
-    for scale in (1e-60, 1e-6, 1e7, 1e60):
+    for scale in (1e-25, 1e-6, 1e7, 1e25):
         g = MeshSurface(vertices * scale, faces).geodesic(x, v * scale)
         assert (g.end.face == expected.end.face).all()
         close(g.end.barycentric, expected.end.barycentric, 1e-11)

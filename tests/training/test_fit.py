@@ -87,8 +87,13 @@ def test_patience_ends_a_run() -> None:
 def torchrun(folder: Path, processes: int, *arguments: str) -> dict[str, torch.Tensor]:
     folder.mkdir()
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command += ["--max-restarts=1", str(Path(__file__).with_name("toy.py")), str(folder), *arguments]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    command += ["--max-restarts=3", str(Path(__file__).with_name("toy.py")), str(folder), *arguments]
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+        "MANIFOLDCONV_TIMEOUT": "30",
+    }
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
     return torch.load(folder / "weights.pt", weights_only=True)
