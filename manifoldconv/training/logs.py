@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import csv
-import os
-import tempfile
+import io
 from pathlib import Path
+
+from manifoldconv.surface.io import write_atomically
 
 
 def write_history(history: list[dict[str, float]], path: Path) -> None:
     """One row an epoch, one column a figure."""
     names = list(dict.fromkeys(name for row in history for name in row))
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", text=True)
-    with os.fdopen(handle, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(history)
-    os.replace(temporary, path)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    write_atomically(path, lambda stream: stream.write(text.getvalue().encode()))

@@ -56,11 +56,23 @@ def processes() -> Iterator[Processes]:
     if count == 1:
         yield Processes()
         return
+    from torch.distributed.rendezvous import rendezvous  # where torch was built with it
+
     on_gpus = torch.cuda.is_available() and torch.cuda.device_count() >= int(os.environ["LOCAL_WORLD_SIZE"])
     # A connection that is not made in time is an error, so that torchrun can start the processes again.
     limit = timedelta(seconds=float(os.environ.get("MANIFOLDCONV_TIMEOUT", "1800")))
-    torch.distributed.init_process_group("nccl" if on_gpus else "gloo", timeout=limit)
+    store, rank, count = next(rendezvous("env://", timeout=limit))
+    # Processes that torchrun starts again get the store of those before them; read there, the address of one that is
+    # dead makes two processes wait for each other to connect.
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    torch.distributed.init_process_group(
+        "nccl" if on_gpus else "gloo",
+        store=torch.distributed.PrefixStore(f"attempt {attempt}", store),
+        rank=rank,
+        world_size=count,
+        timeout=limit,
+    )
     try:
-        yield Processes(torch.distributed.get_rank(), count)
+        yield Processes(rank, count)
     finally:
         torch.distributed.destroy_process_group()

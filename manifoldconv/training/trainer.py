@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,8 +73,8 @@ def fit(
     config = config or TrainingConfig()
     if not len(train):
         raise ValueError("there are no training samples")
-    with processes() as group:
-        run = _Run(network, config, Path(folder) if folder is not None else None, about or {}, group)
+    place = Path(folder) if folder is not None else None
+    with processes() as group, closing(_Run(network, config, place, about or {}, group)) as run:
         run.start()
         with _bar(progress and group.rank == 0) as bar:
             task = bar.add_task("training", total=config.epochs, completed=run.epoch, figures="")
@@ -105,6 +106,15 @@ class _Run:
         self.epoch, self.best_loss, self.best_epoch = 0, float("inf"), 0
         self.history: list[dict[str, float]] = []
         self.best_weights = _copy(network.state_dict())
+        self.parallel = network
+
+    def close(self) -> None:
+        """Let go of what holds the group of processes, before that is destroyed.
+
+        Were DistributedDataParallel the last to hold the group, the group's threads would be joined under Python's
+        global lock, for which one of them may be waiting to let go of a tensor: a process that never ends.
+        """
+        self.parallel = self.network
 
     def start(self) -> None:
         """Seed torch, or go on from the folder's checkpoint; the same parameters in every process."""

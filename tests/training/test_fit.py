@@ -94,8 +94,10 @@ def torchrun(folder: Path, processes: int, *arguments: str) -> dict[str, torch.T
         "CUDA_VISIBLE_DEVICES": "",
         "MANIFOLDCONV_TIMEOUT": "30",
     }
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
-    assert done.returncode == 0, done.stderr[-3000:]
+    log = folder / "output.txt"
+    with log.open("w") as output:
+        done = subprocess.run(command, stdout=output, stderr=output, timeout=300, env=environment)
+    assert done.returncode == 0, log.read_text()[-3000:]
     return torch.load(folder / "weights.pt", weights_only=True)
 
 
