@@ -9,7 +9,7 @@ import torch
 
 from benchmarks import meshes
 from benchmarks.measure import Row, in_turns, ratio, row
-from manifoldconv.surface.trace import trace_rays
+from manifoldconv.surface.trace import Rays, trace_rays
 
 NAME = "trace"
 
@@ -24,7 +24,7 @@ def run(quick: bool) -> list[Row]:
     angle = 2 * math.pi * torch.rand(rays, generator=generator, dtype=torch.float64)
     velocity = length[:, None] * torch.stack([angle.cos(), angle.sin()], dim=-1)
     points = surface.vertex_points(start)
-    arrays = (points.face.numpy(), points.barycentric.contiguous().numpy(), points.vertex.numpy())
+    given = Rays(*points.arrays(), velocity.numpy())
     tracer = potpourri3d.GeodesicTracer(*meshes.for_potpourri3d(surface))
     ambient = surface.to_ambient(points[:sample], velocity[:sample]).numpy()
     vertex = start[:sample].tolist()
@@ -36,7 +36,7 @@ def run(quick: bool) -> list[Row]:
     seconds = in_turns(
         {
             "public": lambda: surface.geodesic(points, velocity),
-            "kernel": lambda: trace_rays(surface.tables, *arrays, velocity.numpy(), False),
+            "kernel": lambda: trace_rays(surface.tables, given, False),
             "potpourri3d": one_by_one,
         }
     )

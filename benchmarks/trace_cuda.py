@@ -12,7 +12,7 @@ from numba import cuda
 
 from benchmarks import meshes
 from benchmarks.measure import Row, in_turns, ratio, row
-from manifoldconv.surface.trace import trace_rays
+from manifoldconv.surface.trace import Rays, trace_rays
 
 NAME = "trace-gpu"
 
@@ -36,12 +36,12 @@ def run(quick: bool) -> list[Row]:
     start = surface.vertex_points(torch.randint(surface.n_vertices, (rays,), generator=generator))
     face, barycentric, vertex = start.face, start.barycentric.contiguous(), start.vertex
     on_gpu = (face.cuda(), barycentric.cuda(), vertex.cuda(), velocity.cuda())
-    arrays = (face.numpy(), barycentric.numpy(), vertex.numpy(), velocity.numpy())
+    given = Rays(face.numpy(), barycentric.numpy(), vertex.numpy(), velocity.numpy())
     tracer = GpuTracer.of(surface)
     seconds = in_turns(
         {
             "gpu": lambda: tracer.trace(*on_gpu, False),
-            "cpu": lambda: trace_rays(surface.tables, *arrays, False),
+            "cpu": lambda: trace_rays(surface.tables, given, False),
         }
     )
     millions = [rays / one / 1e6 for one in seconds["gpu"]]

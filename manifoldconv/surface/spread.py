@@ -11,8 +11,8 @@ import math
 import numba
 import numpy as np
 
-from manifoldconv.surface.trace import next_of, previous_of
 from manifoldconv.surface.unfold import SEEN, push_windows, segment_distance, unfold_apex
+from manifoldconv.surface.walk import next_of, previous_of
 
 
 @numba.njit(cache=True, error_model="numpy", inline="always")

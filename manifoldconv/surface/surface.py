@@ -31,8 +31,9 @@ from manifoldconv.surface.points import SurfacePoint, whole_indices
 from manifoldconv.surface.segments import reframe_points
 from manifoldconv.surface.sites import FaceSites, VertexSites
 from manifoldconv.surface.spread import count_seen, seen_from
-from manifoldconv.surface.trace import COMPLETE, NOT_FINITE, TOO_LONG, trace_rays
+from manifoldconv.surface.trace import NOT_FINITE, TOO_LONG, Rays, trace_rays
 from manifoldconv.surface.unfold import log_pairs
+from manifoldconv.surface.walk import COMPLETE
 from manifoldconv.threads import threads_for
 
 # Radians of curvature below which a vertex counts as flat.
@@ -245,22 +246,21 @@ class MeshSurface(Manifold):
         velocity = velocity.expand(*shape, 2).reshape(-1, 2)
         speed = velocity.detach().contiguous().numpy()
         with threads_for(len(start)):
-            traced = trace_rays(self.tables, *start.arrays(), speed, boundary == "reflect")
-        face, barycentric, vertex, transport, length, status = traced
-        worst = status.max(initial=COMPLETE)
+            ends = trace_rays(self.tables, Rays(*start.arrays(), speed), boundary == "reflect")
+        worst = ends.status.max(initial=COMPLETE)
         if worst == NOT_FINITE:
             float64("v", v, (2,))
         if worst == TOO_LONG:
-            ray = int(np.flatnonzero(status == TOO_LONG)[0])
+            ray = int(np.flatnonzero(ends.status == TOO_LONG)[0])
             raise GeometryError(
                 f"ray {ray} of length {float(velocity[ray].norm()):.3g} crosses too many edges to trace"
             )
-        end = SurfacePoint(torch.from_numpy(face), torch.from_numpy(barycentric), torch.from_numpy(vertex))
+        point = (torch.from_numpy(part) for part in (ends.face, ends.barycentric, ends.vertex))
         return Geodesic(
-            end.reshape(*shape),
-            torch.from_numpy(transport).reshape(*shape, 2, 2),
-            torch.from_numpy(length).reshape(shape),
-            torch.from_numpy(status == COMPLETE).reshape(shape),
+            SurfacePoint(*point).reshape(*shape),
+            torch.from_numpy(ends.transport).reshape(*shape, 2, 2),
+            torch.from_numpy(ends.length).reshape(shape),
+            torch.from_numpy(ends.status == COMPLETE).reshape(shape),
         )
 
     def log(self, x: SurfacePoint, y: SurfacePoint, *, method: LogMethod = "straight") -> Tensor:

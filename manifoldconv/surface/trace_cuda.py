@@ -1,6 +1,6 @@
 """Geodesics on an NVIDIA GPU: the walk of `trace`, compiled for CUDA from the same functions, one ray a thread.
 
-There is no second implementation to keep in step: `trace.trace_ray` is what a thread runs on either machine. On the GPU
+There is no second implementation to keep in step: the scalar functions of `walk` run on either machine. On the GPU
 a product and a sum may be fused to one rounding, so the last digits can differ from those of the CPU.
 
 Needs NVIDIA's `numba-cuda` (`pip install 'manifoldconv[cuda]'`): the CUDA target that numba itself still carries does
@@ -22,45 +22,19 @@ from manifoldconv.manifolds.base import Boundary, Geodesic, check_boundary
 from manifoldconv.surface.intrinsic import Tables
 from manifoldconv.surface.points import SurfacePoint
 from manifoldconv.surface.surface import MeshSurface
-from manifoldconv.surface.trace import COMPLETE, NOT_FINITE, TOO_LONG, trace_ray
+from manifoldconv.surface.trace import NOT_FINITE, TOO_LONG, Ends, Rays, trace_ray
+from manifoldconv.surface.walk import COMPLETE
 
 # Rays next to one another differ in length, and a warp waits for its longest: small blocks free their place early.
 THREADS = 128
 
 
 @cuda.jit
-def trace_kernel(  # type: ignore[no-untyped-def]
-    tables,
-    face,
-    barycentric,
-    vertex,
-    velocity,
-    reflect,
-    end_face,
-    end_barycentric,
-    end_vertex,
-    transport,
-    length,
-    status,
-):
-    """Trace the ray of this thread; arguments as of `trace.trace_rays`, and the arrays that it returns."""
+def trace_kernel(tables, rays, reflect, ends):  # type: ignore[no-untyped-def]
+    """Trace the ray of this thread; arguments as of `trace.trace_rays`, and the `Ends` that it returns."""
     ray = cuda.grid(1)
-    if ray < len(face):
-        trace_ray(
-            tables,
-            face,
-            barycentric,
-            vertex,
-            velocity,
-            reflect,
-            ray,
-            end_face,
-            end_barycentric,
-            end_vertex,
-            transport,
-            length,
-            status,
-        )
+    if ray < len(rays.face):
+        trace_ray(tables, rays, reflect, ends, ray)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,12 +115,12 @@ class GpuTracer:
         )
         if count == 0:
             return ends
-        given = [_on_gpu(part) for part in (face, barycentric, vertex, velocity)]
-        results = [_on_gpu(part) for part in ends]
+        rays = Rays(*(_on_gpu(part) for part in (face, barycentric, vertex, velocity)))
+        results = Ends(*(_on_gpu(part) for part in ends))
         blocks = (count + THREADS - 1) // THREADS
         if device.type == "cuda":
             torch.cuda.current_stream(device).synchronize()  # numba works in a stream of its own
-        trace_kernel[blocks, THREADS](self.tables, *given, reflect, *results)
+        trace_kernel[blocks, THREADS](self.tables, rays, reflect, results)
         cuda.synchronize()
         if device.type == "cpu":
             return tuple(torch.from_numpy(result.copy_to_host()) for result in results)

@@ -15,7 +15,7 @@ import math
 import numba
 import numpy as np
 
-from manifoldconv.surface.trace import AT_VERTEX, next_of, previous_of
+from manifoldconv.surface.walk import AT_VERTEX, next_of, previous_of
 
 # A target this far (radians) outside its window is still seen: lines through a vertex belong to both sides.
 SEEN = 1e-10

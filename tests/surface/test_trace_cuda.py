@@ -11,7 +11,7 @@ from numba import cuda
 
 import manifoldconv as mc
 from manifoldconv.manifolds.sphere_sites import icosphere
-from manifoldconv.surface.trace import trace_rays
+from manifoldconv.surface.trace import Rays, trace_rays
 from manifoldconv.surface.trace_cuda import GpuTracer
 
 SIMULATED = """
@@ -19,18 +19,16 @@ import sys
 import numpy as np
 from numba import cuda
 from manifoldconv.surface.intrinsic import Tables
+from manifoldconv.surface.trace import Ends, Rays
 from manifoldconv.surface.trace_cuda import trace_kernel
 for name in sys.argv[1:]:
     held = np.load(name)
     tables = Tables(*(cuda.to_device(held[field]) for field in Tables._fields))
-    rays = [cuda.to_device(held[field]) for field in ("face", "barycentric", "vertex", "velocity")]
+    rays = Rays(*(cuda.to_device(held[field]) for field in Rays._fields))
     count = len(held["face"])
-    ends = [np.empty(shape, dtype) for shape, dtype in [
-        (count, np.int64), ((count, 3), np.float64), (count, np.int64),
-        ((count, 2, 2), np.float64), (count, np.float64), (count, np.uint8)]]
-    ends = [cuda.to_device(end) for end in ends]
+    ends = Ends(*(cuda.to_device(end) for end in Ends.empty(count)))
     for reflect in (False, True):
-        trace_kernel[(count + 31) // 32, 32](tables, *rays, reflect, *ends)
+        trace_kernel[(count + 31) // 32, 32](tables, rays, reflect, ends)
         np.savez(f"{name}.{reflect}", *(end.copy_to_host() for end in ends))
 """
 
@@ -86,7 +84,7 @@ def some_rays(surface, count):
     velocity = 3 * surface.mean_edge_length * generator.random(count)[:, None]
     velocity = velocity * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
     velocity[3], velocity[4] = 0.0, np.nan
-    return {"face": face, "barycentric": barycentric, "vertex": vertex, "velocity": velocity}
+    return Rays(face, barycentric, vertex, velocity)
 
 
 def assert_same_ends(ends, wanted):
@@ -106,7 +104,7 @@ def assert_same_ends(ends, wanted):
 def test_the_simulator_gives_the_rays_of_the_cpu(tmp_path):
     cases = {str(tmp_path / f"{number}.npz"): surface for number, surface in enumerate(surfaces().values())}
     for file, surface in cases.items():
-        np.savez(file, **surface.tables._asdict(), **some_rays(surface, 60))
+        np.savez(file, **surface.tables._asdict(), **some_rays(surface, 60)._asdict())
     simulator = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"}
     done = subprocess.run(
         [sys.executable, "-c", SIMULATED, *cases], env=simulator, capture_output=True, text=True, check=False
@@ -114,7 +112,7 @@ def test_the_simulator_gives_the_rays_of_the_cpu(tmp_path):
     assert done.returncode == 0, done.stderr
     for file, surface in cases.items():
         for reflect in (False, True):
-            wanted = trace_rays(surface.tables, *some_rays(surface, 60).values(), reflect)
+            wanted = trace_rays(surface.tables, some_rays(surface, 60), reflect)
             with np.load(f"{file}.{reflect}.npz") as found:
                 assert_same_ends([found[key] for key in found], wanted)
             assert {0, 3} <= set(wanted[5].tolist())  # rays that end, and the one that is not finite
@@ -125,6 +123,7 @@ def test_the_simulator_gives_the_rays_of_the_cpu(tmp_path):
 AS_PTX = """
 from numba import cuda, types
 from manifoldconv.surface.intrinsic import Tables
+from manifoldconv.surface.trace import Ends, Rays
 from manifoldconv.surface.trace_cuda import trace_kernel
 from types import SimpleNamespace
 import numba.cuda.dispatcher
@@ -135,7 +134,9 @@ kind = lambda name: types.int64 if name in integers else types.boolean if name i
 tables = types.NamedTuple([types.Array(kind(n), shape.get(n, 1), "C") for n in Tables._fields], Tables)
 f = lambda dims: types.Array(types.float64, dims, "C")
 i = types.Array(types.int64, 1, "C")
-signature = (tables, i, f(2), i, f(2), types.boolean, i, f(2), i, f(3), f(1), types.Array(types.uint8, 1, "C"))
+rays = types.NamedTuple([i, f(2), i, f(2)], Rays)
+ends = types.NamedTuple([i, f(2), i, f(3), f(1), types.Array(types.uint8, 1, "C")], Ends)
+signature = (tables, rays, types.boolean, ends)
 # Device functions ask the GPU what it is; there is none.
 numba.cuda.dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=(8, 0))
 text, _ = cuda.compile_ptx(trace_kernel.py_func, signature, cc=(8, 0))
@@ -173,9 +174,9 @@ def test_a_gpu_gives_the_rays_of_the_cpu(name):
     tracer = GpuTracer.of(surface)
     rays = some_rays(surface, 3000)
     for reflect in (False, True):
-        wanted = trace_rays(surface.tables, *rays.values(), reflect)
+        wanted = trace_rays(surface.tables, rays, reflect)
         for device in ("cpu", "cuda"):
-            given = [torch.from_numpy(array).to(device) for array in rays.values()]
+            given = [torch.from_numpy(array).to(device) for array in rays]
             ends = [end.cpu().numpy() for end in tracer.trace(*given, reflect)]
             # Where a ray grazes a corner, one rounding decides which side of it the ray takes.
             same = (ends[0] == wanted[0]) & (ends[5] == wanted[5])
