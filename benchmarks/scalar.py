@@ -56,7 +56,7 @@ def run(quick: bool) -> list[Row]:
     for name, way in ways.items():
         if float(np.abs(np.asarray(way()) - wanted).max()) > 1e-4 * float(np.abs(wanted).max()):
             raise ArithmeticError(f"{name} gives another result")
-    seconds = in_turns(ways, 5 if quick else 15)
+    seconds = in_turns(ways, 5 if quick else 15, warm=True)
     what = f"{count} vertices, {pairs / count:.0f} neighbours, {CHANNELS} channels"
     rows = [row(NAME, f"{name}, {what}", seconds[name], "ms", scale=1e3) for name in ways]
     best = min(("scipy", "torch CSR", "embedding_bag"), key=lambda name: statistics.median(seconds[name]))

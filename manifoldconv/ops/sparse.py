@@ -12,7 +12,7 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
-from manifoldconv.ops.backends.compiled import sum_rows
+from manifoldconv.ops.backends.rows import sum_rows
 
 
 @dataclass(frozen=True, eq=False)

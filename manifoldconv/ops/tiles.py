@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from manifoldconv.compiled import leaf
-from manifoldconv.ops.vector import load, multiply_add, store, zero
+from manifoldconv.ops.vector import load, multiply_add, read, store, zero
 
 REAL, COMPLEX = 0, 1
 
@@ -83,15 +83,15 @@ def _complex_4(values, v, width, column, first, last, x, x_width, x_re, x_im, y,
     a0, a1, a2, a3 = zero(x), zero(x), zero(x), zero(x)
     b0, b1, b2, b3 = zero(x), zero(x), zero(x), zero(x)
     for j in range(first, last):
-        base = np.int64(column[j]) * x_width
+        base = np.int64(read(column, j)) * x_width
         re, im, p = load(x, base + x_re), load(x, base + x_im), j * width + v
-        c, s = values[p], sign * values[p + 1]
+        c, s = read(values, p), sign * read(values, p + 1)
         a0, b0 = multiply_add(-s, im, multiply_add(c, re, a0)), multiply_add(c, im, multiply_add(s, re, b0))
-        c, s = values[p + 2], sign * values[p + 3]
+        c, s = read(values, p + 2), sign * read(values, p + 3)
         a1, b1 = multiply_add(-s, im, multiply_add(c, re, a1)), multiply_add(c, im, multiply_add(s, re, b1))
-        c, s = values[p + 4], sign * values[p + 5]
+        c, s = read(values, p + 4), sign * read(values, p + 5)
         a2, b2 = multiply_add(-s, im, multiply_add(c, re, a2)), multiply_add(c, im, multiply_add(s, re, b2))
-        c, s = values[p + 6], sign * values[p + 7]
+        c, s = read(values, p + 6), sign * read(values, p + 7)
         a3, b3 = multiply_add(-s, im, multiply_add(c, re, a3)), multiply_add(c, im, multiply_add(s, re, b3))
     store(y, place, a0, count)
     store(y, place + copies, b0, count)
@@ -108,13 +108,13 @@ def _complex_3(values, v, width, column, first, last, x, x_width, x_re, x_im, y,
     a0, a1, a2 = zero(x), zero(x), zero(x)
     b0, b1, b2 = zero(x), zero(x), zero(x)
     for j in range(first, last):
-        base = np.int64(column[j]) * x_width
+        base = np.int64(read(column, j)) * x_width
         re, im, p = load(x, base + x_re), load(x, base + x_im), j * width + v
-        c, s = values[p], sign * values[p + 1]
+        c, s = read(values, p), sign * read(values, p + 1)
         a0, b0 = multiply_add(-s, im, multiply_add(c, re, a0)), multiply_add(c, im, multiply_add(s, re, b0))
-        c, s = values[p + 2], sign * values[p + 3]
+        c, s = read(values, p + 2), sign * read(values, p + 3)
         a1, b1 = multiply_add(-s, im, multiply_add(c, re, a1)), multiply_add(c, im, multiply_add(s, re, b1))
-        c, s = values[p + 4], sign * values[p + 5]
+        c, s = read(values, p + 4), sign * read(values, p + 5)
         a2, b2 = multiply_add(-s, im, multiply_add(c, re, a2)), multiply_add(c, im, multiply_add(s, re, b2))
     store(y, place, a0, count)
     store(y, place + copies, b0, count)
@@ -128,11 +128,11 @@ def _complex_3(values, v, width, column, first, last, x, x_width, x_re, x_im, y,
 def _complex_2(values, v, width, column, first, last, x, x_width, x_re, x_im, y, place, copies, count, sign):
     a0, a1, b0, b1 = zero(x), zero(x), zero(x), zero(x)
     for j in range(first, last):
-        base = np.int64(column[j]) * x_width
+        base = np.int64(read(column, j)) * x_width
         re, im, p = load(x, base + x_re), load(x, base + x_im), j * width + v
-        c, s = values[p], sign * values[p + 1]
+        c, s = read(values, p), sign * read(values, p + 1)
         a0, b0 = multiply_add(-s, im, multiply_add(c, re, a0)), multiply_add(c, im, multiply_add(s, re, b0))
-        c, s = values[p + 2], sign * values[p + 3]
+        c, s = read(values, p + 2), sign * read(values, p + 3)
         a1, b1 = multiply_add(-s, im, multiply_add(c, re, a1)), multiply_add(c, im, multiply_add(s, re, b1))
     store(y, place, a0, count)
     store(y, place + copies, b0, count)
@@ -144,9 +144,9 @@ def _complex_2(values, v, width, column, first, last, x, x_width, x_re, x_im, y,
 def _complex_1(values, v, width, column, first, last, x, x_width, x_re, x_im, y, place, copies, count, sign):
     a, b = zero(x), zero(x)
     for j in range(first, last):
-        base = np.int64(column[j]) * x_width
+        base = np.int64(read(column, j)) * x_width
         re, im, p = load(x, base + x_re), load(x, base + x_im), j * width + v
-        c, s = values[p], sign * values[p + 1]
+        c, s = read(values, p), sign * read(values, p + 1)
         a, b = multiply_add(-s, im, multiply_add(c, re, a)), multiply_add(c, im, multiply_add(s, re, b))
     store(y, place, a, count)
     store(y, place + copies, b, count)
@@ -176,15 +176,18 @@ def _real_8(
     a4, a5, a6, a7 = zero(x), zero(x), zero(x), zero(x)
     for t in range(terms):
         for j in range(first, last):
-            f, p = load(x, np.int64(column[j]) * x_width + start + t * step), j * width + v + t * term_step
-            a0 = multiply_add(values[p], f, a0)
-            a1 = multiply_add(values[p + row_step], f, a1)
-            a2 = multiply_add(values[p + 2 * row_step], f, a2)
-            a3 = multiply_add(values[p + 3 * row_step], f, a3)
-            a4 = multiply_add(values[p + 4 * row_step], f, a4)
-            a5 = multiply_add(values[p + 5 * row_step], f, a5)
-            a6 = multiply_add(values[p + 6 * row_step], f, a6)
-            a7 = multiply_add(values[p + 7 * row_step], f, a7)
+            f, p = (
+                load(x, np.int64(read(column, j)) * x_width + start + t * step),
+                j * width + v + t * term_step,
+            )
+            a0 = multiply_add(read(values, p), f, a0)
+            a1 = multiply_add(read(values, p + row_step), f, a1)
+            a2 = multiply_add(read(values, p + 2 * row_step), f, a2)
+            a3 = multiply_add(read(values, p + 3 * row_step), f, a3)
+            a4 = multiply_add(read(values, p + 4 * row_step), f, a4)
+            a5 = multiply_add(read(values, p + 5 * row_step), f, a5)
+            a6 = multiply_add(read(values, p + 6 * row_step), f, a6)
+            a7 = multiply_add(read(values, p + 7 * row_step), f, a7)
     store(y, place, a0, count)
     store(y, place + copies, a1, count)
     store(y, place + 2 * copies, a2, count)
@@ -218,11 +221,14 @@ def _real_4(
     a0, a1, a2, a3 = zero(x), zero(x), zero(x), zero(x)
     for t in range(terms):
         for j in range(first, last):
-            f, p = load(x, np.int64(column[j]) * x_width + start + t * step), j * width + v + t * term_step
-            a0 = multiply_add(values[p], f, a0)
-            a1 = multiply_add(values[p + row_step], f, a1)
-            a2 = multiply_add(values[p + 2 * row_step], f, a2)
-            a3 = multiply_add(values[p + 3 * row_step], f, a3)
+            f, p = (
+                load(x, np.int64(read(column, j)) * x_width + start + t * step),
+                j * width + v + t * term_step,
+            )
+            a0 = multiply_add(read(values, p), f, a0)
+            a1 = multiply_add(read(values, p + row_step), f, a1)
+            a2 = multiply_add(read(values, p + 2 * row_step), f, a2)
+            a3 = multiply_add(read(values, p + 3 * row_step), f, a3)
     store(y, place, a0, count)
     store(y, place + copies, a1, count)
     store(y, place + 2 * copies, a2, count)
@@ -252,9 +258,12 @@ def _real_2(
     a0, a1 = zero(x), zero(x)
     for t in range(terms):
         for j in range(first, last):
-            f, p = load(x, np.int64(column[j]) * x_width + start + t * step), j * width + v + t * term_step
-            a0 = multiply_add(values[p], f, a0)
-            a1 = multiply_add(values[p + row_step], f, a1)
+            f, p = (
+                load(x, np.int64(read(column, j)) * x_width + start + t * step),
+                j * width + v + t * term_step,
+            )
+            a0 = multiply_add(read(values, p), f, a0)
+            a1 = multiply_add(read(values, p + row_step), f, a1)
     store(y, place, a0, count)
     store(y, place + copies, a1, count)
 
@@ -266,8 +275,8 @@ def _real_1(
     a = zero(x)
     for t in range(terms):
         for j in range(first, last):
-            f = load(x, np.int64(column[j]) * x_width + start + t * step)
-            a = multiply_add(values[j * width + v + t * term_step], f, a)
+            f = load(x, np.int64(read(column, j)) * x_width + start + t * step)
+            a = multiply_add(read(values, j * width + v + t * term_step), f, a)
     store(y, place, a, count)
 
 
@@ -288,10 +297,13 @@ def contract_site(values, width, column, first, last, h, origin, h_width, groups
                 sign = values.dtype.type(groups[g, 10])
                 a, b = load(out, here), load(out, here + step)
                 for j in range(first, last):
-                    base = np.int64(column[j]) * h_width + own + lane
+                    base = np.int64(read(column, j)) * h_width + own + lane
                     for r in range(rows):
                         re, im = load(h, base + 2 * r * copies), load(h, base + (2 * r + 1) * copies)
-                        c, s = values[j * width + v + 2 * r], sign * values[j * width + v + 2 * r + 1]
+                        c, s = (
+                            read(values, j * width + v + 2 * r),
+                            sign * read(values, j * width + v + 2 * r + 1),
+                        )
                         a = multiply_add(s, im, multiply_add(c, re, a))
                         b = multiply_add(c, im, multiply_add(-s, re, b))
                 store(out, here, a, count)
@@ -300,16 +312,16 @@ def contract_site(values, width, column, first, last, h, origin, h_width, groups
             for t in range(terms):
                 a = load(out, here + t * step)
                 for j in range(first, last):
-                    base = np.int64(column[j]) * h_width + own + lane
+                    base = np.int64(read(column, j)) * h_width + own + lane
                     for r in range(rows):
-                        value = values[j * width + v + r * row_step + t * term_step]
+                        value = read(values, j * width + v + r * row_step + t * term_step)
                         a = multiply_add(value, load(h, base + r * copies), a)
                 store(out, here + t * step, a, count)
 
 
 @leaf
 def add_product(a, a_place, a_row, a_step, x, x_place, x_step, rows, terms, out, out_place, out_row, count):
-    """out[r] += Σ_k a[r a_row + k a_step] x[k x_step : + lanes] for r < rows, the first `count` lanes."""
+    """out[r] += Σ_k read(a, r a_row + k a_step) x[k x_step : + lanes] for r < rows, the first `count` lanes."""
     r = 0
     while rows - r >= 8:
         _product_8(a, a_place + r * a_row, a_row, a_step, x, x_place, x_step, terms,
@@ -319,7 +331,7 @@ def add_product(a, a_place, a_row, a_step, x, x_place, x_step, rows, terms, out,
         p, o = a_place + r * a_row, out_place + r * out_row
         total = load(out, o)
         for k in range(terms):
-            total = multiply_add(a[p + k * a_step], load(x, x_place + k * x_step), total)
+            total = multiply_add(read(a, p + k * a_step), load(x, x_place + k * x_step), total)
         store(out, o, total, count)
         r += 1
 
@@ -341,14 +353,14 @@ def _product_8(a, p, row, a_step, x, x_place, x_step, terms, out, o, out_row, co
     )
     for k in range(terms):
         f, q = load(x, x_place + k * x_step), p + k * a_step
-        a0 = multiply_add(a[q], f, a0)
-        a1 = multiply_add(a[q + row], f, a1)
-        a2 = multiply_add(a[q + 2 * row], f, a2)
-        a3 = multiply_add(a[q + 3 * row], f, a3)
-        a4 = multiply_add(a[q + 4 * row], f, a4)
-        a5 = multiply_add(a[q + 5 * row], f, a5)
-        a6 = multiply_add(a[q + 6 * row], f, a6)
-        a7 = multiply_add(a[q + 7 * row], f, a7)
+        a0 = multiply_add(read(a, q), f, a0)
+        a1 = multiply_add(read(a, q + row), f, a1)
+        a2 = multiply_add(read(a, q + 2 * row), f, a2)
+        a3 = multiply_add(read(a, q + 3 * row), f, a3)
+        a4 = multiply_add(read(a, q + 4 * row), f, a4)
+        a5 = multiply_add(read(a, q + 5 * row), f, a5)
+        a6 = multiply_add(read(a, q + 6 * row), f, a6)
+        a7 = multiply_add(read(a, q + 7 * row), f, a7)
     store(out, o, a0, count)
     store(out, o + out_row, a1, count)
     store(out, o + 2 * out_row, a2, count)

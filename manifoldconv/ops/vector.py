@@ -4,24 +4,32 @@ A compiler vectorises loops over arrays, but keeps sums in memory where it canno
 sums of the layer operator are small tiles; held in registers they run at the arithmetic rate of the machine. LLVM
 splits these vectors where registers are shorter, so the code is the same on every processor.
 
+    n = length(array)                     the numbers in a vector, known when compiled
+    n = read(array, place)                array[place], place at least 0
     v = load(array, place)                array[place : place + lanes], of a one-dimensional contiguous array
     v = zero(array)                       lanes zeros
     v = multiply_add(number, w, v)        number · w + v, rounded once
     store(array, place, v, count)         the first `count` lanes
 
-`load` reads full vectors: arrays need `lanes(dtype)` numbers of slack behind what is used.
+numba lets an index be negative, counted from the end, and asks at every access whether it is; beside one product for
+each number read, that is most of the time of these loops. `read` does not ask.
+
+`load` reads full vectors: arrays need `lanes(dtype)` numbers of room behind what is used (`with_room`).
 """
 
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
+import torch
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic, models, register_model
+from torch import Tensor
 
 BYTES = 64
 
@@ -29,6 +37,23 @@ BYTES = 64
 def lanes(dtype: Any) -> int:
     """How many numbers a vector holds."""
     return BYTES // int(np.dtype(dtype).itemsize)
+
+
+def with_room(shape: tuple[int, ...], like: Tensor) -> tuple[Tensor, np.ndarray]:
+    """A tensor, not filled, and the array that holds it with room for a vector read past its end."""
+    count = math.prod(shape)
+    room = torch.empty(count + BYTES // like.element_size(), dtype=like.dtype)
+    return room[:count].reshape(shape), room.numpy()
+
+
+def with_room_behind(flat: Tensor, needed: bool) -> np.ndarray:
+    """A flat tensor as an array, copied to one with room behind it where that is needed."""
+    array = np.ascontiguousarray(flat.numpy())
+    if not needed:
+        return array
+    room = np.empty(len(array) + lanes(array.dtype), dtype=array.dtype)
+    room[: len(array)] = array
+    return room
 
 
 class VectorType(types.Type):
@@ -54,6 +79,28 @@ def _llvm(kind: VectorType) -> ir.VectorType:
 def _pointer(context: Any, builder: Any, array_type: Any, array: Any, place: Any, target: ir.Type) -> Any:
     data = context.make_array(array_type)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [place]), target.as_pointer())
+
+
+@intrinsic
+def length(typing_context, array):
+    """`lanes` of the array's dtype."""
+    count = VectorType(array.dtype).count
+
+    def generate(context, builder, signature, arguments):
+        return context.get_constant(types.intp, count)
+
+    return types.intp(array), generate
+
+
+@intrinsic
+def read(typing_context, array, place):
+    """array[place], place at least 0, of a one-dimensional contiguous array."""
+
+    def generate(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.load(builder.gep(data, [arguments[1]]))
+
+    return array.dtype(array, types.intp), generate
 
 
 @intrinsic

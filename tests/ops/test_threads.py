@@ -10,7 +10,7 @@ import torch
 
 import manifoldconv as mc
 from manifoldconv.kernels import RadialBasis
-from manifoldconv.ops.backends import compiled
+from manifoldconv.ops.backends import shares
 
 SO2 = mc.StructureGroup.special_orthogonal(2)
 
@@ -36,7 +36,7 @@ def step(pull, space, field, weight):
 def threads(monkeypatch):
     """Sets the number of threads; small shares, so that there is work for all of them."""
     before = torch.get_num_threads()
-    monkeypatch.setattr("manifoldconv.ops.backends.compiled.WORK_FOR_A_THREAD", 1)
+    monkeypatch.setattr("manifoldconv.ops.backends.shares.WORK_FOR_A_THREAD", 1)
     yield torch.set_num_threads
     torch.set_num_threads(before)
 
@@ -80,7 +80,7 @@ def test_weights_first_and_scalar_products_too(case, threads):
 
 def _in_a_fork(case, queue):
     torch.set_num_threads(1)  # torch's own threads do not survive a fork; a DataLoader's workers do the same
-    compiled.torch.get_num_threads = lambda: 2
+    shares.torch.get_num_threads = lambda: 2
     queue.put([part.numpy().tobytes() for part in step(*case)])
 
 

@@ -1,19 +1,13 @@
 """The layer operator compiled for the processor: features of a few sites in the cache, then their dense product.
 
-Threads are Python's own, so this works after a fork, inside other threads, and beside any OpenMP. Each row of the
-result is made by one thread, and sums over rows by chunks whose number does not depend on the threads: the bits are the
-same for any number of them.
+Each row of the result is made by one thread, and sums over rows by parts whose number does not depend on the threads:
+the bits are the same for any number of them.
 """
 
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
-from itertools import pairwise
 from typing import Any
 
 import numba
@@ -22,15 +16,14 @@ import torch
 from torch import Tensor
 
 from manifoldconv.ops.arrays import Arrays, Direction
+from manifoldconv.ops.backends.shares import Rows, in_shares
 from manifoldconv.ops.tiles import add_product, contract_site, gather_site
-from manifoldconv.ops.vector import lanes
+from manifoldconv.ops.vector import lanes, with_room, with_room_behind
 
 # Bytes of features at a time: they stay in a core's own cache beside the values of their rows.
 FEATURES_AT_A_TIME = 128 * 1024
 # Sums over all rows are split in so many parts; fewer where they would take more memory than this.
 PARTS, PARTS_MEMORY = 32, 64 * 1024 * 1024
-# Numbers to read that are worth a thread: about 50 µs.
-WORK_FOR_A_THREAD = 100_000
 
 # As `manifoldconv.compiled.leaf`, and other threads go on meanwhile.
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
@@ -42,18 +35,20 @@ def forward(field: Tensor, matrix: Tensor, arrays: Arrays) -> Tensor:
     direction = arrays.forward
     batch, sites, _ = field.shape
     channels = _channels_out(arrays)
-    out, flat = _with_slack((batch, direction.rows, channels), field)
+    out, flat = with_room((batch, direction.rows, channels), field)
     x, x_width = _packed(field, direction)
     panels, table = _panels(matrix, direction, field)
     rows = _rows_at_a_time(direction, field)
     width = lanes(flat.dtype)
 
-    def run(start: int, stop: int) -> None:
-        y = np.empty(rows * direction.width + width, dtype=flat.dtype)
-        _forward(start, stop, rows, batch, sites, *_sparse(direction), x, x_width, direction.groups.numpy(), panels,
-                 table, y, direction.width, flat, channels, direction.rows, width)  # fmt: skip
+    arrays_read = (*_sparse(direction), x, x_width, direction.groups.numpy(), panels, table)
 
-    _in_threads(run, direction.rows, batch * direction.values.numel())
+    def prepare() -> Rows:
+        y = np.empty(rows * direction.width + width, dtype=flat.dtype)
+        return lambda start, stop: _forward(start, stop, rows, batch, sites, *arrays_read, y, direction.width, flat,
+                                            channels, direction.rows, width)  # fmt: skip
+
+    in_shares(prepare, direction.rows, batch * direction.values.numel())
     return out
 
 
@@ -62,20 +57,22 @@ def forward_weights_first(field: Tensor, matrix: Tensor, arrays: Arrays) -> Tens
     transposed = arrays.transposed
     batch, sites, _ = field.shape
     channels = _channels_out(arrays)
-    h, h_flat = _with_slack((batch, sites, transposed.width), field)
+    h, h_flat = with_room((batch, sites, transposed.width), field)
     h.zero_()
     for y0, y1, c0, c1, place in transposed.segments.tolist():
         block = matrix[place : place + (y1 - y0) * (c1 - c0)].reshape(y1 - y0, c1 - c0)
         h[..., y0:y1] += field[..., c0:c1] @ block.mT
-    packed, flat = _with_slack((batch, arrays.forward.rows, channels), field)
+    packed, flat = with_room((batch, arrays.forward.rows, channels), field)
     packed.zero_()
     width = lanes(flat.dtype)
 
-    def run(start: int, stop: int) -> None:
-        _contract(start, stop, batch, sites, *_sparse(arrays.forward), h_flat, transposed.width,
-                  transposed.groups.numpy(), flat, channels, arrays.forward.rows, width)  # fmt: skip
+    arrays_read = (*_sparse(arrays.forward), h_flat, transposed.width, transposed.groups.numpy())
 
-    _in_threads(run, arrays.forward.rows, batch * arrays.forward.values.numel())
+    def prepare() -> Rows:
+        return lambda start, stop: _contract(start, stop, batch, sites, *arrays_read, flat, channels,
+                                             arrays.forward.rows, width)  # fmt: skip
+
+    in_shares(prepare, arrays.forward.rows, batch * arrays.forward.values.numel())
     out = torch.empty_like(packed)
     out[..., transposed.order] = packed
     return out
@@ -88,10 +85,10 @@ def backward(grad: Tensor, field: Tensor, matrix: Tensor, arrays: Arrays) -> tup
     """
     direction = arrays.transposed
     batch, sites, channels = field.shape
-    grad_field, flat = _with_slack(tuple(field.shape), field)
+    grad_field, flat = with_room(tuple(field.shape), field)
     x, x_width = _packed(grad, direction)
     panels, table = _panels(matrix, direction, field)
-    f = _flat_with_slack(field, direction)
+    f = _flat_with_room(field, direction)
     rows = _rows_at_a_time(direction, field)
     count = max(1, min(PARTS, PARTS_MEMORY // max(1, matrix.numel() * matrix.element_size())))
     size = -(-direction.rows // count)
@@ -99,60 +96,26 @@ def backward(grad: Tensor, field: Tensor, matrix: Tensor, arrays: Arrays) -> tup
     stride = matrix.numel() + width
     partial = np.zeros(count * stride, dtype=flat.dtype)
 
-    def run(first: int, last: int) -> None:
-        y = np.empty(rows * direction.width + width, dtype=flat.dtype)
-        for part in range(first, last):
-            start, stop = min(part * size, direction.rows), min((part + 1) * size, direction.rows)
-            _backward(start, stop, rows, batch, grad.shape[1], *_sparse(direction), x, x_width,
-                      direction.groups.numpy(), panels, table, y, direction.width, flat, channels, sites, width,
-                      f, direction.segments.numpy(), partial, part * stride)  # fmt: skip
+    arrays_read = (*_sparse(direction), x, x_width, direction.groups.numpy(), panels, table)
+    segments = direction.segments.numpy()
 
-    _in_threads(run, count, batch * direction.values.numel())
+    def prepare() -> Rows:
+        y = np.empty(rows * direction.width + width, dtype=flat.dtype)
+
+        def run(first: int, last: int) -> None:
+            for part in range(first, last):
+                start, stop = min(part * size, direction.rows), min((part + 1) * size, direction.rows)
+                _backward(start, stop, rows, batch, grad.shape[1], *arrays_read, y, direction.width, flat, channels,
+                          sites, width, f, segments, partial, part * stride)  # fmt: skip
+
+        return run
+
+    in_shares(prepare, count, batch * direction.values.numel())
     parts = torch.from_numpy(partial).reshape(count, stride)[:, : matrix.numel()]
     total = parts[0].clone()
     for part in parts[1:]:
         total += part
     return grad_field, total
-
-
-def sum_rows(field: Tensor, row_start: Tensor, column: Tensor, values: Tensor) -> Tensor:
-    """Plain sparse rows times fields `(N, C)`: `(P, C)`."""
-    rows, channels = len(row_start) - 1, field.shape[1]
-    out, flat = _with_slack((rows, channels), field)
-    x = _slack_behind(field.contiguous().reshape(-1), channels % lanes(flat.dtype) != 0)
-    group = np.array([[0, 0, channels, channels, 0, 1, 1, 1, 0, 0, 1]], dtype=np.int64)
-
-    def run(start: int, stop: int) -> None:
-        _sum_rows(start, stop, row_start.numpy(), column.numpy(), values.numpy(), x, channels, group, flat,
-                  lanes(flat.dtype))  # fmt: skip
-
-    _in_threads(run, rows, len(column) * channels)
-    return out
-
-
-# ---------------------------------------------------------------- threads
-
-
-def _in_threads(run: Callable[[int, int], Any], count: int, work: int) -> None:
-    """run(start, stop) over equal shares of `count`, one for each of torch's threads; the last one here.
-
-    Fewer threads where there is little work, counted in numbers that are read.
-    """
-    threads = max(1, min(torch.get_num_threads(), count, work // WORK_FOR_A_THREAD))
-    bounds = [count * t // threads for t in range(threads + 1)]
-    futures = []
-    if threads > 1:
-        pool = _pool(os.getpid(), threads - 1)
-        futures = [pool.submit(run, a, b) for a, b in pairwise(bounds[:-1])]
-    run(bounds[-2], bounds[-1])
-    for future in futures:
-        future.result()
-
-
-@lru_cache(maxsize=8)
-def _pool(process: int, threads: int) -> ThreadPoolExecutor:
-    """Threads that wait for work; those of a parent process do not live on in a fork."""
-    return ThreadPoolExecutor(threads, thread_name_prefix="manifoldconv")
 
 
 # ---------------------------------------------------------------- arrays as the compiled code wants them
@@ -167,22 +130,6 @@ def _channels_out(arrays: Arrays) -> int:
     return len(arrays.transposed.order)
 
 
-def _with_slack(shape: tuple[int, ...], like: Tensor) -> tuple[Tensor, np.ndarray]:
-    """A tensor, and the array that holds it with room for a vector read past its end."""
-    count = int(np.prod(shape))
-    room = torch.empty(count + lanes(like.numpy(force=True).dtype), dtype=like.dtype)
-    return room[:count].reshape(shape), room.numpy()
-
-
-def _slack_behind(flat: Tensor, needed: bool) -> np.ndarray:
-    array = np.ascontiguousarray(flat.numpy())
-    if not needed:
-        return array
-    room = np.empty(len(array) + lanes(array.dtype), dtype=array.dtype)
-    room[: len(array)] = array
-    return room
-
-
 def _packed(field: Tensor, direction: Direction) -> tuple[np.ndarray, int]:
     """Blocks component after component, so that the copies of one lie side by side."""
     field = field.contiguous()
@@ -190,18 +137,22 @@ def _packed(field: Tensor, direction: Direction) -> tuple[np.ndarray, int]:
     order = direction.order.numpy()
     whole = bool((direction.groups[:, 3] % lanes(field.numpy().dtype) == 0).all())
     if (order[1:] > order[:-1]).all():
-        return _slack_behind(field.reshape(-1), not whole), width
+        return with_room_behind(field.reshape(-1), not whole), width
     x = np.empty(field.numel() + lanes(field.numpy().dtype), dtype=field.numpy().dtype)
     rows = field.numel() // max(1, width)
     source = field.reshape(-1).numpy()
-    _in_threads(lambda start, stop: _pack(start, stop, source, order, x), rows, field.numel())
+
+    def prepare() -> Rows:
+        return lambda start, stop: _pack(start, stop, source, order, x)
+
+    in_shares(prepare, rows, field.numel())
     return x, width
 
 
-def _flat_with_slack(field: Tensor, direction: Direction) -> np.ndarray:
+def _flat_with_room(field: Tensor, direction: Direction) -> np.ndarray:
     width = lanes(field.numpy().dtype)
     ragged = bool(((direction.segments[:, 3] - direction.segments[:, 2]) % width != 0).any())
-    return _slack_behind(field.contiguous().reshape(-1), ragged)
+    return with_room_behind(field.contiguous().reshape(-1), ragged)
 
 
 def _panels(matrix: Tensor, direction: Direction, like: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -351,11 +302,3 @@ def _contract(
         for a in range(batch):
             contract_site(values, width, column, row_start[p], row_start[p + 1], h, a * sites * h_width, h_width,
                           groups, out, (a * rows + p) * channels, vector)  # fmt: skip
-
-
-@_entry
-def _sum_rows(start, stop, row_start, column, values, x, x_width, groups, out, vector):
-    for p in range(start, stop):
-        gather_site(
-            values, 1, column, row_start[p], row_start[p + 1], x, 0, x_width, groups, out, p * x_width, vector
-        )
