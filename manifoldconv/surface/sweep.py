@@ -12,6 +12,7 @@ import math
 import numba
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from manifoldconv.compiled import inlined_leaf, leaf
@@ -21,6 +22,7 @@ from manifoldconv.surface.intrinsic import Tables
 from manifoldconv.surface.points import SurfacePoint
 from manifoldconv.surface.trace import MAX_STEPS
 from manifoldconv.surface.walk import (
+    ARRIVED,
     AT_VERTEX,
     COMPLETE,
     end_at_corner,
@@ -32,8 +34,12 @@ from manifoldconv.surface.walk import (
 )
 from manifoldconv.threads import threads_for
 
+Floats = NDArray[np.float64]
+
 # Sites that a thread takes at a time: enough to outweigh handing them out, few enough that none waits for long.
 RUN = 32
+# Radians up to which the first terms of the series of sine and cosine are right to 1e-14.
+SMALL_TURN = 0.15
 
 
 def sweep_scalars(
@@ -73,7 +79,8 @@ def sweep_vectors(
         vectors: `(N, 2)` in the frames of the vertices; in a face each is carried along the segment from its vertex.
     """
     out = np.zeros((len(points), 2))
-    given = (*points.arrays(), *_plain(directions, radii, factors, vectors), out)
+    plain = _plain(directions, radii, factors, vectors)
+    given = (*points.arrays(), *plain, vectors_at_corners(tables, plain[-1]), out)
     with threads_for(len(points), few=RUN):
         lost = _vectors(tables, *given)
     return _unless_lost(lost, out)
@@ -102,13 +109,13 @@ def _scalars(tables, face, barycentric, vertex, directions, radii, factors, valu
 
 
 @numba.njit(cache=True, error_model="numpy", parallel=True)
-def _vectors(tables, face, barycentric, vertex, directions, radii, factors, vectors, out):  # type: ignore[no-untyped-def]
+def _vectors(tables, face, barycentric, vertex, directions, radii, factors, vectors, corners, out):  # type: ignore[no-untyped-def]
     lost = 0
     for run in numba.prange((len(face) + RUN - 1) // RUN):
         first = np.int64(run) * RUN
         last = min(first + RUN, len(face))
         lost += _vector_run(
-            tables, face, barycentric, vertex, directions, radii, factors, vectors, first, last, out
+            tables, face, barycentric, vertex, directions, radii, factors, vectors, corners, first, last, out
         )
     return lost
 
@@ -146,7 +153,8 @@ def _scalar_run(  # type: ignore[no-untyped-def]
             while True:
                 # The last piece of the way ends at (x, y) in the chart of h, or at a vertex if that is its end.
                 walked = whole - remaining
-                while node < count and (state == COMPLETE or radii[node] <= walked):
+                reached = walked + ARRIVED * tables.chart[h, 0]
+                while node < count and (state == COMPLETE or radii[node] <= reached):
                     if at >= 0:
                         read = values[at]
                     else:
@@ -176,7 +184,7 @@ def _scalar_run(  # type: ignore[no-untyped-def]
 
 @leaf
 def _vector_run(  # type: ignore[no-untyped-def]
-    tables, face, barycentric, vertex, directions, radii, factors, vectors, first, last, out
+    tables, face, barycentric, vertex, directions, radii, factors, vectors, corners, first, last, out
 ):
     """The same for vectors: their parts along the ray and across it are what transport keeps."""
     count, lost = len(radii), 0
@@ -194,10 +202,11 @@ def _vector_run(  # type: ignore[no-untyped-def]
             along = across = 0.0
             while True:
                 walked = whole - remaining
-                while node < count and (state == COMPLETE or radii[node] <= walked):
+                reached = walked + ARRIVED * tables.chart[h, 0]
+                while node < count and (state == COMPLETE or radii[node] <= reached):
                     back = walked - radii[node]
                     ahead, aside = _read_vector(
-                        tables, vectors, h, at, x - back * dx, y - back * dy, dx, dy, side
+                        tables, vectors, corners, h, at, x - back * dx, y - back * dy, dx, dy, side
                     )
                     along += factors[node, a] * ahead
                     across += factors[node, a] * aside
@@ -216,8 +225,8 @@ def _vector_run(  # type: ignore[no-untyped-def]
     return lost
 
 
-@leaf
-def _read_vector(tables, vectors, h, at, x, y, dx, dy, side):  # type: ignore[no-untyped-def]
+@inlined_leaf
+def _read_vector(tables, vectors, corners, h, at, x, y, dx, dy, side):  # type: ignore[no-untyped-def]
     """The field's parts along the ray and to its left, as its first frame has them, at (x, y) of the chart of h."""
     if at < 0:
         at_tail, at_head, at_apex = weights_in_face(tables.chart, h, x, y)
@@ -225,9 +234,9 @@ def _read_vector(tables, vectors, h, at, x, y, dx, dy, side):  # type: ignore[no
             h, at, dx, dy, side = end_at_corner(tables, h, dx, dy, side, at_tail, at_head)
         else:
             second, third = next_of(h), previous_of(h)
-            fx, fy = _from_corner(tables, vectors, h, at_tail, at_head, at_apex)
-            gx, gy = _from_corner(tables, vectors, second, at_head, at_apex, at_tail)
-            kx, ky = _from_corner(tables, vectors, third, at_apex, at_tail, at_head)
+            fx, fy = _from_corner(tables.chart, corners, h, at_tail, at_head, at_apex)
+            gx, gy = _from_corner(tables.chart, corners, second, at_head, at_apex, at_tail)
+            kx, ky = _from_corner(tables.chart, corners, third, at_apex, at_tail, at_head)
             fx, fy = fx + gx + kx, fy + gy + ky
             # The direction of travel in the frame of the face.
             sign = tables.face_sign[h // 3]
@@ -238,26 +247,40 @@ def _read_vector(tables, vectors, h, at, x, y, dx, dy, side):  # type: ignore[no
     return fx * dx + fy * dy, side * (fy * dx - fx * dy)
 
 
-@inlined_leaf
-def _from_corner(tables, vectors, corner, weight, at_head, at_apex):  # type: ignore[no-untyped-def]
-    """The vector at a corner's vertex, carried to a point of its face along the segment there, times its weight.
+def vectors_at_corners(tables: Tables, vectors: Floats) -> Floats:
+    """`(3F, 3)`: for each corner the vector at its vertex, carried into its face along the corner's own half-edge, in
+    the frame of the face; and how fast that turns as the segment into the face turns away from the half-edge.
 
-    As `segments.vertex_to_face`, for a point that is not the corner itself: from its weights at head and apex.
+    Along a segment at angle φ of the half-edge's chart the vertex's angle differs by φ scale, the face's by φ: the
+    carried vector turns by ±φ (1 - scale), the sign that of the face's frame against its charts. It stays where the
+    surface is flat at the vertex. (`segments.vertex_to_face`, prepared for many points.)
     """
-    length, ax, ay = tables.chart[corner, 0], tables.chart[corner, 1], tables.chart[corner, 2]
-    x, y = at_head * length + at_apex * ax, at_apex * ay
-    per_distance = 1.0 / math.sqrt(x * x + y * y)
-    dx, dy = x * per_distance, y * per_distance
-    slot, vertex = tables.fan_slot[corner], tables.tail[corner]
-    sense = tables.fan_sense[slot]
-    inside = heading(x, y)
-    if sense < 0:
-        inside = tables.angle[corner] - inside
-    at_vertex = (tables.fan_angle[slot] + inside) * tables.scale[vertex]
-    c, s = math.cos(at_vertex), math.sin(at_vertex)
-    fx, fy = vectors[vertex, 0], vectors[vertex, 1]
-    ahead, aside = weight * (fx * c + fy * s), weight * sense * (fy * c - fx * s)
-    # Parts along the segment and across it, in its chart, and from there to the frame of the face.
-    cx, cy = ahead * dx - aside * dy, ahead * dy + aside * dx
-    c, s, sign = tables.direction[corner, 0], tables.direction[corner, 1], tables.face_sign[corner // 3]
-    return c * cx - sign * s * cy, s * cx + sign * c * cy
+    vertex, slot = tables.tail, tables.fan_slot
+    scale, sense = tables.scale[vertex], tables.fan_sense[slot]
+    sign = np.repeat(tables.face_sign, 3)
+    # Complex numbers; a turn of the other sense conjugates.
+    at_edge = (tables.fan_angle[slot] + np.where(sense < 0, tables.angle, 0.0)) * scale
+    relative = (vectors[vertex, 0] + 1j * vectors[vertex, 1]) * np.exp(-1j * at_edge)
+    in_face = (tables.direction[:, 0] + 1j * tables.direction[:, 1]) * np.where(
+        sense * sign > 0, relative, relative.conj()
+    )
+    return np.stack([in_face.real, in_face.imag, sign * (1.0 - scale)], axis=1)
+
+
+@inlined_leaf
+def _from_corner(chart, corners, corner, weight, at_head, at_apex):  # type: ignore[no-untyped-def]
+    """The vector at a corner's vertex, carried to the point of its face with these weights at head and apex, times
+    its own weight; in the frame of the face."""
+    fx, fy, turn = weight * corners[corner, 0], weight * corners[corner, 1], corners[corner, 2]
+    if turn == 0.0:
+        return fx, fy
+    towards = turn * heading(
+        at_head * chart[corner, 0] + at_apex * chart[corner, 1], at_apex * chart[corner, 2]
+    )
+    if abs(towards) <= SMALL_TURN:  # nearly always, where the surface is finely divided
+        z = towards * towards
+        c = 1 - z / 2 * (1 - z / 12 * (1 - z / 30 * (1 - z / 56)))
+        s = towards * (1 - z / 6 * (1 - z / 20 * (1 - z / 42 * (1 - z / 72))))
+    else:
+        c, s = math.cos(towards), math.sin(towards)
+    return c * fx - s * fy, s * fx + c * fy

@@ -82,10 +82,14 @@ def names(fields: str) -> tuple[str, ...]:
     raise GeometryError(f"there are no field types {fields!r}; there are {known}")
 
 
-def rule_for(radius: float, mean_edge: float) -> TangentRule:
-    """One rule for all kernels of the catalogue: the finest that any of them asks for."""
+def rule_for(radius: float, mean_edge: float, fields: str = SCALARS) -> TangentRule:
+    """One rule for all kernels that read scalars: the finest that any of them asks for.
+
+    Kernels between vectors are all made of one Gaussian, which asks for less.
+    """
     settings = Settings(radius)
-    counts = [default_counts(mean_edge, preset, settings) for preset in SCALAR_PRESETS]
+    asking = (PRESETS["smooth"],) if fields == VECTORS else SCALAR_PRESETS
+    counts = [default_counts(mean_edge, preset, settings) for preset in asking]
     return TangentRule.polar(radius, max(c[0] for c in counts), max(c[1] for c in counts))
 
 

@@ -10,7 +10,7 @@ import contextlib
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -23,23 +23,24 @@ from torch import Tensor
 from manifoldconv.carried import carried_frames
 from manifoldconv.errors import GeometryError
 from manifoldconv.groups import StructureGroup
-from manifoldconv.pullback import Pullback
+from manifoldconv.quadrature import TangentRule
 from manifoldconv.signals import Signal, properties, read_signal
 from manifoldconv.surface.points import SurfacePoint
 from manifoldconv.surface.steps import face_gradient, to_vertices
 from manifoldconv.surface.surface import MeshSurface
 from manifoldconv.view import trail as trails
-from manifoldconv.view.bank import Bank, Frames, VectorBank
 from manifoldconv.view.catalogue import SCALARS, VECTORS, Entry, entries, field_types, names, rule_for
 from manifoldconv.view.picking import first_hit
+from manifoldconv.view.responses import Basis, Frames, respond_with_vectors, sweep, vector_factors
 from manifoldconv.view.trail import Trail
 
 RADII = (2.0, 3.0, 4.0, 6.0, 8.0)  # in mean edges
-PREPARED = (4.0, 3.0, 6.0, 2.0)  # traced ahead of being asked for, in this order
 IMPULSE = "impulse where you picked"
 NAMED = ("z", "y", "x", "noise:1", "mean-curvature", "gaussian-curvature")
-KEPT_SIGNALS = 12
+KEPT_BYTES = 3e8  # of responses that are kept for when they are asked for again
 
+Watch = Callable[[float], None]
+Key = tuple[float, bool, str]  # of what is swept: radius in mean edges, whether it reads vectors, signal
 
 LABELS = {
     "signal": "signal",
@@ -50,7 +51,7 @@ LABELS = {
 
 
 class Interrupted(Exception):
-    """The preparation of a radius was called off."""
+    """The computation of a response was called off."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,10 @@ class State:
 
 @dataclass(eq=False)
 class Workbench:
-    """One surface with what is computed for it once: frames, loops, operators for each radius.
+    """One surface with what is computed for it once: frames, loops, the last responses.
 
     Everything that computes holds `lock`: the compiled routines use all cores, and so one call at a time is fastest.
-    What a person waits for goes first (`urgent`); what is prepared ahead lets it pass.
+    What takes long (`prepare`) lets what is quick pass (`urgent`).
 
     Attributes:
         surface, name: the mesh, and what to call it.
@@ -95,10 +96,7 @@ class Workbench:
     name: str = "the mesh"
     extra_signals: tuple[str, ...] = ()
     lock: Any = field(default_factory=threading.RLock, repr=False)
-    banks: dict[float, Bank] = field(default_factory=dict, repr=False)
-    vector_banks: dict[float, VectorBank] = field(default_factory=dict, repr=False)
-    progress: dict[float, float] = field(default_factory=dict, repr=False)
-    _through: OrderedDict[tuple[float, str], Tensor] = field(default_factory=OrderedDict, repr=False)
+    _swept: OrderedDict[Key, Tensor] = field(default_factory=OrderedDict, repr=False)
     _tight: dict[int, Trail] = field(default_factory=dict, repr=False)
     _flights: dict[Any, Any] = field(default_factory=dict, repr=False)
     _waiting: list[object] = field(default_factory=list, repr=False)
@@ -161,33 +159,50 @@ class Workbench:
         frames = self.face_frames[1]
         return torch.eye(2, dtype=torch.float64) if frames is None else frames[int(point.face)]
 
-    # -- operators ------------------------------------------------------------------------------------------------
+    # -- signals and responses --------------------------------------------------------------------------------------
 
-    def ready(self, choices: Choices) -> bool:
+    def ready(self, state: State) -> bool:
         """Whether the response can be given at once."""
-        return choices.edges in (self.vector_banks if choices.fields == VECTORS else self.banks)
+        return self._key(state) in self._swept
 
-    def prepare(self, edges: float, fields: str = SCALARS) -> None:
-        """Trace and collapse for one radius, letting others have the lock in between; nothing where that is done.
+    def prepare(self, state: State, watch: Watch = lambda done: None) -> Tensor:
+        """Read the signal along all rays, as far as the response asks for; at once where that is done.
+
+        Not to be called by who holds the lock: others have it in between.
+
+        Args:
+            watch: called with the share that is done, while others have the lock; may raise `Interrupted`.
+
+        Returns:
+            `(N, B)`, or for kernels between vectors `(N, 2)`.
 
         Raises:
-            GeometryError: where it would need too much memory.
             Interrupted: after `stop`.
         """
-        radius = self.radius(edges)
-        kept: dict[float, Any] = self.vector_banks if fields == VECTORS else self.banks
-        kind = VectorBank if fields == VECTORS else Bank
-        if edges in kept:
-            return
-        # Whoever else wants the same waits for it; the lock for everything is given away between blocks.
-        with self._flights.setdefault((edges, kind), threading.Lock()), self.lock:
-            if edges in kept:
-                return
-            kept[edges] = kind.build(self.surface, self.sites, self.frames, radius, self._taking_turns(edges))
+        key = self._key(state)
+        # Whoever else wants the same waits for it; the lock for everything is given away in between.
+        with self._flights.setdefault(key, threading.Lock()), self.lock:
+            if key not in self._swept:
+                self._swept[key] = self._sweep(state, self._taking_turns(watch))
+            swept = self._swept[key]
+            self._swept.move_to_end(key)
+            while len(self._swept) > 1 and self._bytes() > KEPT_BYTES:
+                self._swept.popitem(last=False)
+            return swept
+
+    def _sweep(self, state: State, watch: Watch) -> Tensor:
+        choices, signal = state.choices, self.signal(state)
+        if choices.fields == VECTORS:
+            rule = self.rule(choices)
+            factors, values = vector_factors(rule), self.vectors(signal)
+        else:
+            basis = self._basis(choices)
+            rule, factors, values = basis.rule, basis.factors(), signal.values
+        return sweep(self.surface, self.frames, rule, factors, values, watch)
 
     @contextlib.contextmanager
     def urgent(self) -> Iterator[None]:
-        """Hold the lock before anything that is prepared ahead gets it again."""
+        """Hold the lock before anything that takes long gets it again."""
         ticket = object()
         self._waiting.append(ticket)
         try:
@@ -197,75 +212,72 @@ class Workbench:
             self._waiting.remove(ticket)
 
     def stop(self) -> None:
-        """Call off what is being prepared."""
+        """Call off what is being computed."""
         self._stopping.set()
 
-    def _taking_turns(self, edges: float) -> Any:
-        def watch(blocks: Iterator[Pullback], total: int) -> Iterable[Pullback]:
-            done = 0
-            for block in blocks:
-                yield block
-                done += len(block)
-                self.progress[edges] = done / total
-                self.lock.release()
-                try:
+    def _taking_turns(self, watch: Watch) -> Watch:
+        def between(done: float) -> None:
+            if self._stopping.is_set():
+                raise Interrupted
+            self.lock.release()
+            try:
+                watch(done)
+                while self._waiting and not self._stopping.is_set():
                     self._stopping.wait(0.002)  # long enough for whoever waits for the lock to get it
-                    while self._waiting and not self._stopping.is_set():
-                        self._stopping.wait(0.005)
-                finally:
-                    self.lock.acquire()
-                if self._stopping.is_set():
-                    raise Interrupted
+            finally:
+                self.lock.acquire()
 
-        return watch
+        return between
 
-    # -- signals and responses --------------------------------------------------------------------------------------
+    def _bytes(self) -> int:
+        return sum(kept.numel() * kept.element_size() for kept in self._swept.values())
+
+    def _spec(self, state: State) -> str:
+        """The chosen signal as `read_signal` takes it."""
+        spec = state.choices.signal
+        return f"delta:{nearest_corner(self.surface, state.trail.base)}" if spec == IMPULSE else spec
+
+    def _key(self, state: State) -> Key:
+        """All kernels that read scalars share what is swept."""
+        choices = state.choices
+        return choices.edges, choices.fields == VECTORS, self._spec(state)
+
+    def rule(self, choices: Choices) -> TangentRule:
+        """The nodes of the chosen kernel."""
+        return rule_for(self.radius(choices.edges), self.surface.mean_edge_length, choices.fields)
+
+    def _basis(self, choices: Choices) -> Basis:
+        return Basis.of(self.radius(choices.edges), self.surface.mean_edge_length)
 
     def entry(self, choices: Choices) -> Entry:
         """The chosen kernel."""
-        radius = self.radius(choices.edges)
-        return entries(choices.fields, radius, rule_for(radius, self.surface.mean_edge_length))[
-            choices.kernel
-        ]
+        return entries(choices.fields, self.radius(choices.edges), self.rule(choices))[choices.kernel]
 
     def signal(self, state: State) -> Signal:
         """The chosen signal: one channel at the vertices."""
-        spec = state.choices.signal
-        if spec == IMPULSE:
-            spec = f"delta:{nearest_corner(self.surface, state.trail.base)}"
-        return self._read(spec)
+        with self.lock:
+            return self._read(self._spec(state))
 
     def response(self, state: State) -> Tensor:
-        """`(N, C)`: the signal correlated with the kernel, in the frames of the vertices; prepared where needed.
+        """`(N, C)`: the signal correlated with the kernel, in the frames of `frames`; prepared where needed.
 
-        Nothing is asked about admissibility here.
+        Nothing is asked about admissibility here. Not to be called by who holds the lock, as `prepare`.
         """
         choices = state.choices
-        self.prepare(choices.edges, choices.fields)
-        with self.lock:
+        swept = self.prepare(state)
+        with self.urgent():
             signal, entry = self.signal(state), self.entry(choices)
             if choices.fields == VECTORS:
-                values = self.vector_banks[choices.edges].respond(entry, self.vectors(signal))
+                values = respond_with_vectors(entry, swept)
             else:
-                bank = self.banks[choices.edges]
-                values = bank.respond(entry, signal.values, self._cached_through(choices.edges, signal))
+                values = self._basis(choices).respond(entry, signal.values, swept)
             return torch.where((self.sites.area > 0)[:, None], values, 0.0)
 
     def vectors(self, signal: Signal) -> Tensor:
-        """The gradient of a signal at the vertices `(N, 2)`, in the frames that the operators take."""
+        """The gradient of a signal at the vertices `(N, 2)`, in the frames that kernels are written in."""
         tables = self.surface.tables
         local = torch.from_numpy(to_vertices(tables, face_gradient(tables, signal.values[:, 0].numpy())))
-        matrices = self.frames.matrices
-        return local if matrices is None else (matrices.mT @ local[:, :, None])[:, :, 0]
-
-    def _cached_through(self, edges: float, signal: Signal) -> Tensor:
-        key = (edges, signal.label)
-        if key not in self._through:
-            self._through[key] = self.banks[edges].through(signal.values)
-            while len(self._through) > KEPT_SIGNALS:
-                self._through.popitem(last=False)
-        self._through.move_to_end(key)
-        return self._through[key]
+        return self.frames.from_local(local)
 
     def _read(self, spec: str) -> Signal:
         known: dict[str, Signal] = self.__dict__.setdefault("_signals", {})

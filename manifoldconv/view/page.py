@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ TURN = 15.0  # degrees a key
 LIFT = 0.005  # of the scene: how far what is drawn floats over the surface
 THICK = 0.012
 TITLE = "manifoldconv"
+PATIENCE = 0.3  # seconds between two words on how far a response is
 TOWARDS = (0.6, -1.0, 0.5)  # from the middle of the scene to the camera; z upward
 DISTANCE, FIELD_OF_VIEW = 1.7, 0.8  # of the camera: in sizes of the scene, in radians
 
@@ -308,51 +310,53 @@ class Page:
             self.client.scene.remove_by_name(name)
 
     def _paint(self) -> None:
-        """Colour the surface; while a radius is traced, say how far that is. Only the last choice counts."""
+        """Colour the surface; while a response is computed, say how far that is. Only the last choice counts."""
         with self._painting:
             state = self.state
-            key = (state.choices, model.nearest_corner(self.workbench.surface, state.trail.base))
-            wanted = key if state.choices.signal == model.IMPULSE else (state.choices, None)
+            wanted = self._wanted(state)
             if self._gone or wanted == self._painted:
                 return
+            begun = time.perf_counter()
             verdict = shown.verdict(self.workbench, state)
             self.verdict.content = verdict.text
-            if verdict.admitted and not self._wait_for_operators(state):
+            if verdict.admitted and not self._prepared(state):
                 return
+            painting = shown.painting(self.workbench, state, verdict, begun)
             with self.workbench.urgent():
-                painting = shown.painting(self.workbench, state, verdict)
                 coloured = self.display.glb(painting.values, painting.scale)
             self.painting.content = painting.text
             self.bar.content = colour_bar(painting.scale)
             self._surface = self.client.scene.add_glb("/surface", coloured)
             self._bind()
             self._painted = wanted
-        if self.state.choices != state.choices:
-            self._paint()
 
-    def _wait_for_operators(self, state: State) -> bool:
-        """Trace the radius where that is still to be done; False where it cannot be, which is then said."""
-        workbench, choices = self.workbench, state.choices
-        if workbench.ready(choices) or choices.show == "signal":
+    def _wanted(self, state: State) -> Any:
+        """What decides the colours: the choices, and where one picked if an impulse sits there."""
+        at = model.nearest_corner(self.workbench.surface, state.trail.base)
+        return state.choices, at if state.choices.signal == model.IMPULSE else None
+
+    def _prepared(self, state: State) -> bool:
+        """Compute what the response needs; False where that failed, which is then said, or is no longer wanted."""
+        if state.choices.show == "signal":
             return True
-        failure: list[Exception] = []
+        told = time.perf_counter()
 
-        def prepare() -> None:
-            try:
-                workbench.prepare(choices.edges, choices.fields)
-            except (GeometryError, model.Interrupted, MemoryError) as error:
-                failure.append(error)
+        def watch(done: float) -> None:
+            nonlocal told
+            if self._gone or self._wanted(self.state) != self._wanted(state):
+                raise model.Interrupted  # whoever chose anew is waiting to paint
+            if time.perf_counter() - told > PATIENCE:
+                told = time.perf_counter()
+                self.painting.content = f"Computing, {done:.0%} done; the colours are still those of before."
 
-        worker = threading.Thread(target=prepare, daemon=True)
-        worker.start()
-        while worker.is_alive():
-            worker.join(0.3)
-            if worker.is_alive() and not self._gone:
-                done = workbench.progress.get(choices.edges, 0.0)
-                self.painting.content = f"Tracing geodesics for this radius, once: {done:.0%} done."
-        if failure:
-            self.painting.content = f"**Not done**: {failure[0] or 'not enough memory'}."
-        return not failure
+        try:
+            self.workbench.prepare(state, watch)
+        except model.Interrupted:
+            return False
+        except (GeometryError, MemoryError) as error:
+            self.painting.content = f"**Not done**: {error or 'not enough memory'}."
+            return False
+        return True
 
     def _screenshot(self) -> None:
         """The scene as the browser shows it, as a file that the browser saves."""

@@ -15,14 +15,11 @@ from typing import Any
 
 from manifoldconv.errors import GeometryError
 from manifoldconv.view import model
-from manifoldconv.view.bank import bytes_needed
-from manifoldconv.view.catalogue import SCALARS, VECTORS
 from manifoldconv.view.display import Display
-from manifoldconv.view.model import PREPARED, State, Workbench
+from manifoldconv.view.model import State, Workbench
 from manifoldconv.view.page import Page
 
 FIRST_PORT, PORTS = 8080, 20
-MOST_BYTES_AHEAD, BASIS = 2e9, 9  # of what is traced ahead; functions that span the kernels of the catalogue
 
 
 class Server:
@@ -92,24 +89,9 @@ class Server:
             )
 
     def _prepare(self) -> None:
-        """Trace the radii that are not asked for yet; what does not fit is said when it is asked for."""
-        for edges, fields in (
-            (PREPARED[0], SCALARS),
-            (PREPARED[0], VECTORS),
-            *((e, SCALARS) for e in PREPARED[1:]),
-        ):
-            if (edges, fields) != (PREPARED[0], SCALARS) and self._large(edges):
-                continue
-            try:
-                self.workbench.prepare(edges, fields)
-            except GeometryError:
-                continue
-            except model.Interrupted:
-                return
-
-    def _large(self, edges: float) -> bool:
-        """Whether a radius takes so much memory that it is traced only when it is asked for."""
-        return bytes_needed(self.workbench.surface, self.workbench.radius(edges), BASIS) > MOST_BYTES_AHEAD
+        """The first response, before a browser asks for it; what goes wrong is said when one does."""
+        with contextlib.suppress(GeometryError, MemoryError, model.Interrupted):
+            self.workbench.prepare(self.state)
 
 
 def free_port(host: str, port: int | None) -> int:

@@ -117,14 +117,18 @@ def verdict(workbench: Workbench, state: State) -> Verdict:
     return judged(workbench, workbench.entry(state.choices), state.choices.edges)
 
 
-def painting(workbench: Workbench, state: State, judgement: Verdict) -> Painting:
-    """The signal, or the response where the kernel is admitted."""
+def painting(workbench: Workbench, state: State, judgement: Verdict, begun: float | None = None) -> Painting:
+    """The signal, or the response where the kernel is admitted.
+
+    Args:
+        begun: when it was asked for (`time.perf_counter`), for the time that it took; None: now.
+    """
     signal = workbench.signal(state)
     if state.choices.show == "signal" or not judgement.admitted:
         values = signal.values[:, 0]
         title = f"Signal {signal.label}" + ("" if judgement.admitted else " (there is no response)")
         return _painted(values, title)
-    begun = time.perf_counter()
+    begun = time.perf_counter() if begun is None else begun
     response = workbench.response(state)
     seconds = time.perf_counter() - begun
     values, what = _one_number(response, state.choices.fields)
@@ -264,7 +268,7 @@ def _kernel_after(workbench: Workbench, state: State) -> str:
     """How the kernel came back."""
     before, after = carried_kernel(workbench, state)
     name = state.choices.kernel
-    nodes = rule_for(workbench.radius(state.choices.edges), workbench.surface.mean_edge_length).nodes
+    nodes = workbench.rule(state.choices).nodes
     here, there = before(nodes), after(nodes)
     size = float(here.abs().max())
     change = float((there - here).abs().max()) / size if size else 0.0

@@ -71,18 +71,14 @@ def icosphere(rounds: int) -> mc.MeshSurface:
 
 @pytest.fixture(scope="session")
 def on_sphere(sphere: mc.MeshSurface) -> Workbench:
-    """The sphere, ready for radius 4."""
-    bench = Workbench(sphere, "sphere")
-    bench.prepare(4.0)
-    return bench
+    """The sphere with what is computed for it."""
+    return Workbench(sphere, "sphere")
 
 
 @pytest.fixture(scope="session")
 def on_band(band: mc.MeshSurface) -> Workbench:
-    """The flat Möbius band, ready for radius 4."""
-    bench = Workbench(band, "band")
-    bench.prepare(4.0)
-    return bench
+    """The flat Möbius band with what is computed for it."""
+    return Workbench(band, "band")
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,12 +16,11 @@ from manifoldconv.correlate import correlate
 from manifoldconv.presets import KERNELS, PRESETS, Settings, find
 from manifoldconv.pullback import Pullback
 from manifoldconv.respond import respond
-from manifoldconv.view import model, shown
-from manifoldconv.view.bank import Bank, require_room
+from manifoldconv.view import model, responses, shown
 from manifoldconv.view.catalogue import GRADIENT_LIKE, SCALARS, SIGNED, VECTORS, names
 from manifoldconv.view.model import IMPULSE, Interrupted, State, Workbench
 
-SINGLE = 2e-5  # operators are kept in single precision; derivatives of a smooth signal lose some digits of it
+EXACT = 1e-12  # the same sums in another order; a kernel is put together from an orthonormal basis
 
 
 def admitted(bench: Workbench) -> set[tuple[str, str]]:
@@ -39,7 +39,7 @@ def admitted(bench: Workbench) -> set[tuple[str, str]]:
 )
 def test_responses_are_those_of_the_library(on_sphere: Workbench, name: str) -> None:
     state = model.choose(on_sphere, model.start(on_sphere), kernel=name, signal="noise:1")
-    rule = on_sphere.banks[4.0].rule
+    rule = on_sphere.rule(state.choices)
     expected = respond(
         on_sphere.surface,
         on_sphere.signal(state),
@@ -50,7 +50,7 @@ def test_responses_are_those_of_the_library(on_sphere: Workbench, name: str) -> 
         n_angular=rule.shape[1],
     ).values
     got = on_sphere.response(state)
-    assert float((got - expected).abs().max()) < SINGLE * float(expected.abs().max())
+    assert float((got - expected).abs().max()) < EXACT * float(expected.abs().max())
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,12 @@ def test_responses_are_those_of_the_library(on_sphere: Workbench, name: str) -> 
 )
 def test_typed_responses_are_those_of_correlate(on_band: Workbench, fields: str, kernel: str) -> None:
     state = model.choose(on_band, model.start(on_band), fields=fields, kernel=kernel)
-    pull = Pullback.build(on_band.surface, on_band.sites, on_band.banks[4.0].rule)
+    pull = Pullback.build(on_band.surface, on_band.sites, on_band.rule(state.choices))
     signal = on_band.signal(state)
     field = on_band.vectors(signal) if fields == VECTORS else signal.values
     expected = correlate(field, on_band.entry(state.choices).drawn, pull)
     got = on_band.response(state)
-    assert float((got - expected).abs().max()) < SINGLE * float(expected.abs().max())
+    assert float((got - expected).abs().max()) < EXACT * float(expected.abs().max())
 
 
 def test_what_is_admitted_follows_from_the_group(on_sphere: Workbench, on_band: Workbench) -> None:
@@ -185,37 +185,80 @@ def test_other_field_types_bring_their_own_kernels(on_sphere: Workbench) -> None
     assert model.choose(on_sphere, state, fields=GRADIENT_LIKE).choices.kernel == "gradient"
 
 
-def test_a_radius_too_large_for_the_memory_is_refused_with_figures(sphere: mc.MeshSurface) -> None:
-    require_room(sphere, 1.0, 9)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("manifoldconv.view.bank.MOST_BYTES", 1e5)
-        with pytest.raises(mc.GeometryError, match=r"GB of memory here.*take a smaller radius"):
-            require_room(sphere, 1.0, 9)
+def test_rays_to_be_traced_do_not_grow_with_kernels_signals_or_nodes(
+    on_sphere: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One ray for each angle, once for each signal and radius: the law that makes a response quick."""
+    traced: list[int] = []
+    sweeping = responses.sweep_scalars
+
+    def counted(tables: Any, points: Any, directions: torch.Tensor, *rest: Any) -> torch.Tensor:
+        traced.append(directions[..., 0].numel())
+        return sweeping(tables, points, directions, *rest)
+
+    monkeypatch.setattr(responses, "sweep_scalars", counted)
+    bench = Workbench(on_sphere.surface)
+    state = model.start(bench)
+    angles = bench.rule(state.choices).shape[1]
+    for kernel in names(SCALARS):
+        bench.response(model.choose(bench, state, kernel=kernel))
+    bench.response(model.choose(bench, state, fields=GRADIENT_LIKE, kernel="gradient"))
+    assert sum(traced) == bench.surface.n_vertices * angles
+    bench.response(model.choose(bench, state, edges=8.0))
+    wider = bench.rule(model.choose(bench, state, edges=8.0).choices).shape[1]
+    assert sum(traced) == bench.surface.n_vertices * (angles + wider)
 
 
-def test_preparing_gives_way_and_can_be_called_off(sphere: mc.MeshSurface) -> None:
+def test_what_is_kept_stays_within_bounds(on_sphere: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Workbench(on_sphere.surface)
+    state = model.start(bench)
+    size = bench.prepare(state).nbytes
+    monkeypatch.setattr(model, "KEPT_BYTES", 2.5 * size)
+    for edges in (2.0, 3.0, 6.0):
+        bench.prepare(model.choose(bench, state, edges=edges))
+    ready = [bench.ready(model.choose(bench, state, edges=edges)) for edges in (4.0, 2.0, 3.0, 6.0)]
+    assert ready == [False, False, True, True]
+
+
+def test_computing_gives_way_and_can_be_called_off(
+    sphere: mc.MeshSurface, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(responses, "RAYS_AT_A_TIME", 2000)
     bench = Workbench(sphere, "sphere")
+    state = model.start(bench)
+    seen: list[float] = []
+
+    def watch(done: float) -> None:
+        seen.append(done)
+        other = threading.Thread(target=lambda: bench.lock.acquire() and bench.lock.release())
+        other.start()
+        other.join(10.0)
+        assert not other.is_alive()  # the lock was free
+
+    bench.prepare(state, watch)
+    assert len(seen) > 3
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
     bench.stop()
     with pytest.raises(Interrupted):
-        bench.prepare(4.0)
-    assert bench.banks == {}
+        bench.prepare(model.choose(bench, state, edges=2.0))
     with bench.urgent():  # the lock is free again
-        assert not bench.ready(model.start(bench).choices)
+        assert not bench.ready(model.choose(bench, state, edges=2.0))
 
 
-def test_two_threads_share_what_one_prepares(sphere: mc.MeshSurface, monkeypatch: pytest.MonkeyPatch) -> None:
-    build, built = Bank.build, []
-    monkeypatch.setattr(Bank, "build", lambda *given: built.append(1) or build(*given))
+def test_two_threads_share_what_one_computes(sphere: mc.MeshSurface, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweeping, swept = model.sweep, []
+    monkeypatch.setattr(model, "sweep", lambda *given: swept.append(1) or sweeping(*given))
     bench = Workbench(sphere, "sphere")
-    responses: list[torch.Tensor] = []
+    found: list[torch.Tensor] = []
     state = model.start(bench)
-    threads = [threading.Thread(target=lambda: responses.append(bench.response(state))) for _ in range(2)]
+    threads = [threading.Thread(target=lambda: found.append(bench.response(state))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert torch.allclose(*responses, rtol=0, atol=1e-12)
-    assert built == [1]
+    assert torch.equal(*found)
+    assert swept == [1]
 
 
 def test_the_disc_shows_the_carried_kernel(on_band: Workbench) -> None:
