@@ -5,13 +5,13 @@
 T moves a field by an element of the symmetry. The error has two parts. One comes from interpolating between sites and
 nodes, and falls when these are refined. The other comes from a broken constraint, such as a kernel that the group does
 not admit, and stays whatever the resolution. A check at one resolution can tell them apart only for elements that
-interpolate nothing; else the check is run at several, and the error is extrapolated to spacing 0.
+interpolate nothing; else the check is run at several, and the error is extrapolated to spacing 0 (`figures`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -21,13 +21,10 @@ from torch import Tensor
 
 from manifoldconv.representations import Representation
 from manifoldconv.sampling import Sites
-from manifoldconv.testing.laws import LawResult
+from manifoldconv.testing.figures import Equivariance, observed_order, staying_part
 from manifoldconv.testing.manifolds import Isometry
 
 Field = Tensor | Callable[[Any], Tensor]
-
-SLACK = 0.25
-"""The share of the finest error by which the extrapolation is trusted: constants vary a little from grid to grid."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,69 +73,6 @@ class Discretisation:
         return float(self.sites.area.mean()) ** (1 / dim)
 
 
-@dataclass(frozen=True)
-class Equivariance:
-    """How far an operator is from commuting with a symmetry.
-
-    Attributes:
-        errors: the largest error over sites, channels and elements, one a resolution, relative to max |L(f)|.
-        spacings: of the resolutions; () where there is one only.
-        constraint: the part that does not fall with the spacing, a bound on what a broken constraint does.
-        interpolation: the part that falls, at the finest resolution; constraint + interpolation = errors[-1].
-        order: the order of convergence seen between the last two resolutions; None where there is one only.
-        expected_order: the order with which the interpolation part is extrapolated.
-        worst: the element with the largest error at the finest resolution.
-        site: the site of the answer where that is.
-        elements: how many elements were tried.
-        exact: whether no element interpolates: it permutes the sites, or changes frames only.
-        tolerance: the largest constraint part that passes.
-    """
-
-    errors: tuple[float, ...]
-    spacings: tuple[float, ...]
-    constraint: float
-    interpolation: float
-    order: float | None
-    expected_order: float
-    worst: str
-    site: int
-    elements: int
-    exact: bool
-    tolerance: float
-
-    @property
-    def bound(self) -> float:
-        """The largest constraint part that passes: the tolerance, and after an extrapolation its accuracy.
-
-        The latter is a quarter of the finest error: an error of second order must fall at least with order 1.7.
-        """
-        return self.tolerance + (SLACK * self.errors[-1] if len(self.errors) > 1 else 0.0)
-
-    @property
-    def passed(self) -> bool:
-        """Whether the constraint part is within the bound."""
-        return self.constraint <= self.bound
-
-    def as_law(self, law: str = "the operator is equivariant") -> LawResult:
-        """The same as a `LawResult`, for `manifoldconv.testing.require`."""
-        return LawResult(law, self.constraint, self.bound, str(self))
-
-    def __str__(self) -> str:
-        verdict = "equivariant" if self.passed else "NOT equivariant"
-        kind = "that interpolate nothing" if self.exact else "that interpolate"
-        lines = [
-            f"{verdict} under {self.elements} elements {kind}: relative error {self.errors[-1]:.2e}",
-            f"  broken constraint  {self.constraint:.2e}  (does not fall with the spacing; {self.bound:.1e} passes)",
-            f"  interpolation      {self.interpolation:.2e}  (falls with the spacing)",
-            f"  worst: {self.worst}, at site {self.site}",
-        ]
-        for spacing, error in zip(self.spacings, self.errors, strict=False):
-            lines.insert(-1, f"  spacing {spacing:.3g}: error {error:.2e}")
-        if self.order is not None:
-            lines.insert(-1, f"  order of convergence {self.order:.2f} (expected {self.expected_order:g})")
-        return "\n".join(lines)
-
-
 def check_equivariance(
     operator: Callable[..., Tensor],
     element: Any,
@@ -179,8 +113,12 @@ def check_equivariance(
         The figures. Nothing is raised where equivariance is broken: see `passed`, or `require([report.as_law()])`.
 
     Raises:
-        ValueError: where there is nothing to check (every element is the identity; the answer is 0 or not finite), or
-            where the two parts cannot be told apart (elements that interpolate, at one resolution only).
+        ValueError: where there is nothing to check (every element leaves all sites, or the field, where they are, as a
+            whole period of a grid does; the answer is 0 or not finite; no site is inside), where the two parts cannot
+            be told apart (elements that interpolate, at one resolution only), and for fields and answers that do not
+            fit the sites. What an element is refused for names the element.
+
+    An element must be an isometry: a turn by 37° is none of a flat torus, and then nothing commutes with it.
 
     >>> import manifoldconv as mc
     >>> plane = mc.FlatTorus(1.0, 1.0)
@@ -193,44 +131,30 @@ def check_equivariance(
     >>> report.passed, report.exact
     (True, True)
     """
-    stages = [at] if isinstance(at, Discretisation) else list(at)
-    if output not in ("field", "invariant"):
-        raise ValueError(f'output must be "field" or "invariant"; got {output!r}')
+    question = _Question(operator, field, rep_in, rep_out, output)
+    stages = [at] if isinstance(at, Discretisation) else at
     elements = _elements(element, count, generator)
-    _check_request(stages, field)
-    measured = [_measure(operator, elements, field, stage, rep_in, rep_out, output) for stage in stages]
-    finest = measured[-1]
+    stages = _checked_request(question, stages, order)
+    measured = [_measure(question, elements, stage) for stage in stages]
+    finest, several = measured[-1], len(stages) > 1
     exact = all(stage.exact for stage in measured)
+    if not (several or exact):
+        raise ValueError(
+            f"{finest.worst} moves sites between sites, so part of the error {finest.error:.3g} is interpolation: "
+            "give at least two discretisations, coarse first, or elements that permute the sites"
+        )
+    spacings = tuple(stage.distance for stage in stages) if several else ()
+    errors, means = (tuple(getattr(m, name) for m in measured) for name in ("error", "mean"))
+    constraint = staying_part(spacings, errors, means, order) if several else finest.error
     if tolerance is None:
         tolerance = 1e-10 if finest.dtype == torch.float64 else 1e-4
-    if len(stages) == 1:
-        if not exact:
-            raise ValueError(
-                f"{finest.worst} moves sites between sites, so part of the error {finest.error:.3g} is interpolation: "
-                "give at least two discretisations, coarse first, or elements that permute the sites"
-            )
-        return Equivariance(
-            (finest.error,),
-            (),
-            finest.error,
-            0.0,
-            None,
-            order,
-            finest.worst,
-            finest.site,
-            len(elements),
-            True,
-            tolerance,
-        )
-    spacings = tuple(stage.distance for stage in stages)
-    errors = tuple(stage.error for stage in measured)
-    constraint = _at_spacing_zero(spacings, errors, order)
     return Equivariance(
         errors,
+        means,
         spacings,
         constraint,
-        errors[-1] - constraint,
-        _observed_order(spacings, errors),
+        finest.error - constraint,
+        observed_order(spacings, errors) if several else None,
         order,
         finest.worst,
         finest.site,
@@ -241,14 +165,40 @@ def check_equivariance(
 
 
 @dataclass(frozen=True)
+class _Question:
+    """What is asked, at whatever resolution and of whatever element."""
+
+    operator: Callable[..., Tensor]
+    field: Field
+    rep_in: Representation | None
+    rep_out: Representation | None
+    output: str
+
+    def answer(self, field: Tensor, pull: Any) -> Tensor:
+        with torch.no_grad():
+            return self.operator(field) if pull is None else self.operator(field, pull)
+
+
+@dataclass(frozen=True)
 class _Measured:
-    """The largest error at one resolution, and where it was."""
+    """The errors at one resolution, and where the largest was."""
 
     error: float
+    mean: float
     worst: str
     site: int
     exact: bool
     dtype: torch.dtype
+
+
+@dataclass(frozen=True)
+class _Difference:
+    """L(T f) - T L(f) for one element, and what the element does to the sites and to the field."""
+
+    values: Tensor
+    moves_sites: bool
+    changes_field: bool
+    interpolates: bool
 
 
 def _elements(element: Any, count: int, generator: torch.Generator | None) -> list[Any]:
@@ -261,7 +211,7 @@ def _elements(element: Any, count: int, generator: torch.Generator | None) -> li
         generator = torch.Generator().manual_seed(0) if generator is None else generator
         found = [element(generator) for _ in range(count)]
     else:
-        found = list(element)
+        found = list(element) if isinstance(element, Sequence) else [element]
     for one in found:
         pair = isinstance(one, tuple) and len(one) == 2 and all(isinstance(part, Isometry) for part in one)
         if not (pair or isinstance(one, Isometry | GaugeChange)):
@@ -273,97 +223,127 @@ def _elements(element: Any, count: int, generator: torch.Generator | None) -> li
     return found
 
 
-def _check_request(stages: Sequence[Discretisation], field: Field) -> None:
+def _checked_request(question: _Question, stages: Any, order: float) -> list[Discretisation]:
+    if question.output not in ("field", "invariant"):
+        raise ValueError(f'output must be "field" or "invariant"; got {question.output!r}')
+    if not order > 0:
+        raise ValueError(f"the expected order must be positive; got {order}")
+    if not isinstance(stages, Sequence):
+        raise ValueError(f"at must be a Discretisation, or a list of them; got {type(stages).__name__}")
     if not stages:
         raise ValueError("there is no discretisation to check at")
-    if len(stages) > 1 and not callable(field):
+    for stage in stages:
+        if not isinstance(stage, Discretisation):
+            raise ValueError(f"at must hold Discretisations; got {type(stage).__name__}")
+    if len(stages) > 1 and not callable(question.field):
         raise ValueError("several resolutions need the field as a function of points; got a tensor")
     spacings = [stage.distance for stage in stages] if len(stages) > 1 else []
-    if any(fine >= coarse * (1 - 1e-9) for coarse, fine in pairwise(spacings)):
+    if any(not (coarse * (1 - 1e-9) > fine > 0) for coarse, fine in pairwise(spacings)):
         raise ValueError(f"the discretisations must get finer, coarse first; their spacings are {spacings}")
+    return list(stages)
 
 
-def _measure(
-    operator: Callable[..., Tensor],
-    elements: Sequence[Any],
-    field: Field,
-    stage: Discretisation,
-    rep_in: Representation | None,
-    rep_out: Representation | None,
-    output: str,
-) -> _Measured:
-    """The largest error at one resolution."""
+def _measure(question: _Question, elements: Sequence[Any], stage: Discretisation) -> _Measured:
+    """The errors at one resolution."""
+    here = _checked_field(question.field, stage)
+    plain = question.answer(here, stage.pull)
+    target = stage.sites if stage.sites_out is None else stage.sites_out
+    if question.output == "field" and (plain.ndim < 2 or plain.shape[-2] != len(target)):
+        raise ValueError(
+            f"the operator's answer must have shape (P, C), P = {len(target)} sites (see sites_out); got "
+            f"{tuple(plain.shape)}"
+        )
+    scale = float(plain.detach().abs().max()) if plain.numel() else 0.0
+    if not 0 < scale < math.inf:
+        raise ValueError(
+            f"the operator's answer has the largest value {scale:g}: there is nothing to compare"
+        )
+    area = target.area if question.output == "field" else None
+    largest, squares, differences = [], [], []
+    for element in elements:
+        try:
+            found = _difference(question, element, here, plain, stage, target)
+        except ValueError as refusal:
+            raise ValueError(f"under {_name(element)}: {refusal}") from refusal
+        size = found.values.detach().abs()
+        if not bool(torch.isfinite(size).all()):
+            raise ValueError(f"the operator's answer is not finite under {_name(element)}")
+        by_site = size.movedim(-2, 0).flatten(1).amax(dim=1) if area is not None else size.max()[None]
+        site = int(by_site.argmax())
+        largest.append((float(by_site[site]) / scale, _name(element), site))
+        squares.append(_mean_square(size, area))
+        differences.append(found)
+    _require_content(elements, differences)
+    error, worst, site = max(largest, key=lambda entry: entry[0])
+    mean = math.sqrt(sum(squares) / len(squares) / _mean_square(plain.detach(), area))
+    return _Measured(error, mean, worst, site, not any(d.interpolates for d in differences), plain.dtype)
+
+
+def _checked_field(field: Field, stage: Discretisation) -> Tensor:
     here = field(stage.sites.points) if callable(field) else field
     if here.ndim < 2 or here.shape[-2] != len(stage.sites):
         raise ValueError(
             f"the field must have shape (N, C), N = {len(stage.sites)} sites; got {tuple(here.shape)}"
         )
-    plain = _apply(operator, here, stage.pull)
-    scale = float(plain.detach().abs().max())
-    if not 0 < scale < math.inf:
+    if not (here.dtype.is_floating_point or here.dtype.is_complex):
+        raise ValueError(f"the field must be of a floating type; got {here.dtype}")
+    if not bool(torch.isfinite(here).all()):
+        site = int(torch.nonzero(~torch.isfinite(here))[0, -2])
+        raise ValueError(f"the field is not finite at site {site}")
+    if stage.inside is not None:
+        target = stage.sites if stage.sites_out is None else stage.sites_out
+        kept = stage.inside(target.points)
+        if kept.shape != (len(target),) or not bool(kept.any()):
+            raise ValueError(
+                f"inside must be true at some of the {len(target)} sites of the answer, one value a site; got shape "
+                f"{tuple(kept.shape)}, true {int(kept.sum())} times"
+            )
+    return here
+
+
+def _require_content(elements: Sequence[Any], differences: Sequence[_Difference]) -> None:
+    """A check by elements that do nothing proves nothing."""
+    if not any(d.moves_sites for d in differences):
         raise ValueError(
-            f"the operator's answer has the largest value {scale:g}: there is nothing to compare"
+            f"every element is the identity on the sites, such as {_name(elements[0])}: there is nothing to check"
         )
-    found, moved_any, exact = [], False, True
-    for element in elements:
-        for difference, moves, interpolates in _differences(
-            operator, element, field, here, plain, stage, rep_in, rep_out, output
-        ):
-            moved_any = moved_any or moves
-            exact = exact and not interpolates
-            size = difference.detach().abs()
-            if not bool(torch.isfinite(size).all()):
-                raise ValueError(f"the operator's answer is not finite under {_name(element)}")
-            if output == "field":
-                by_site = size.movedim(-2, 0).flatten(1).amax(dim=1)
-                site = int(by_site.argmax())
-                found.append((float(by_site[site]) / scale, _name(element), site))
-            else:
-                found.append((float(size.max()) / scale, _name(element), 0))
-    if not moved_any:
-        raise ValueError("every element is the identity: there is nothing to check")
-    error, worst, site = max(found, key=lambda entry: entry[0])
-    return _Measured(error, worst, site, exact, plain.dtype)
+    if not any(d.changes_field for d in differences):
+        raise ValueError(
+            f"the field stays the same under every element, such as {_name(elements[0])}: give one that does not"
+        )
 
 
-def _differences(
-    operator: Callable[..., Tensor],
-    element: Any,
-    field: Field,
-    here: Tensor,
-    plain: Tensor,
-    stage: Discretisation,
-    rep_in: Representation | None,
-    rep_out: Representation | None,
-    output: str,
-) -> Iterator[tuple[Tensor, bool, bool]]:
-    """L(T f) - T L(f), whether the element moves anything, and whether it interpolates."""
+def _difference(
+    question: _Question, element: Any, here: Tensor, plain: Tensor, stage: Discretisation, target: Sites
+) -> _Difference:
+    """L(T f) - T L(f), and what T does."""
     if isinstance(element, GaugeChange):
         g = element.matrices
-        answer = _apply(operator, _turn(rep_in, g, here), _changed_gauge(stage.pull, g))
-        expected = plain if output == "invariant" else _turn(rep_out, g, plain)
-        identity = torch.eye(g.shape[-1], dtype=g.dtype)
-        yield answer - expected, float((g - identity).abs().max()) > 1e-9, False
-        return
+        pull = _changed_gauge(stage.pull, g)
+        answer = question.answer(_turn(question.rep_in, g, here), pull)
+        expected = plain if question.output == "invariant" else _turn(question.rep_out, g, plain)
+        moves = float((g - torch.eye(g.shape[-1], dtype=g.dtype)).abs().max()) > 1e-9
+        return _Difference(answer - expected, moves, True, False)
     into, out = element if isinstance(element, tuple) else (element, element)
-    moved, interpolated = _moved_input(into, field, here, stage.sites, rep_in)
-    answer = _apply(operator, moved, stage.pull)
-    moves = _moves(into, stage.sites.points)
-    if output == "invariant":
-        yield answer - plain, moves, interpolated
-        return
-    target = stage.sites if stage.sites_out is None else stage.sites_out
-    expected, also = _resampled(out, plain, target, rep_out)
+    moved, interpolated = _moved_input(into, question.field, here, stage.sites, question.rep_in)
+    answer = question.answer(moved, stage.pull)
+    moves = _moves(into, stage.sites)
+    changes = float((moved - here).abs().max()) > 1e-9 * float(here.abs().max())
+    if question.output == "invariant":
+        return _Difference(answer - plain, moves, changes, interpolated)
+    expected, also = _resampled(out, plain, target, question.rep_out)
     difference = answer - expected
     if stage.inside is not None:
-        kept = stage.inside(target.points).to(difference.dtype)
-        difference = difference * kept[..., None]
-    yield difference, moves, interpolated or also
+        difference = difference * stage.inside(target.points).to(difference.dtype)[..., None]
+    return _Difference(difference, moves, changes, interpolated or also)
 
 
-def _apply(operator: Callable[..., Tensor], field: Tensor, pull: Any) -> Tensor:
-    with torch.no_grad():
-        return operator(field) if pull is None else operator(field, pull)
+def _mean_square(values: Tensor, area: Tensor | None) -> float:
+    """Over everything; over sites weighted by their areas."""
+    square = values.abs().to(torch.float64).square()
+    if area is None:
+        return float(square.mean())
+    return float((square * (area / area.sum())[:, None]).sum(-2).mean())
 
 
 def _changed_gauge(pull: Any, g: Tensor) -> Any:
@@ -411,33 +391,14 @@ def _resampled(
     return (weight.to(field.dtype)[..., None] * values).sum(dim=-2), between
 
 
-def _moves(isometry: Isometry, points: Any) -> bool:
-    """Whether the image of some point is another one; unknown where points are not tensors."""
-    if not isinstance(points, Tensor):
-        return True
-    image = isometry.apply(points)
-    return float((image - points).abs().max()) > 1e-9 * float(points.abs().max())
+def _moves(isometry: Isometry, sites: Sites) -> bool:
+    """Whether any site is read elsewhere: a shift by a whole period changes points, and no field."""
+    stencil = sites.stencil(isometry.apply(sites.points))
+    elsewhere = stencil.index != torch.arange(len(sites))[:, None]
+    return bool((stencil.weight.detach()[elsewhere].abs() > 1e-9).any()) or bool(
+        (stencil.weight.detach().sum(-1) < 1 - 1e-9).any()
+    )
 
 
 def _name(element: Any) -> str:
     return element[0].name if isinstance(element, tuple) else element.name
-
-
-def _at_spacing_zero(spacings: Sequence[float], errors: Sequence[float], order: float) -> float:
-    """c of the fit e(h) = c + a h^order by least squares, between 0 and the finest error.
-
-    Errors are weighted by their reciprocals: a fit to relative accuracy, or the coarsest would decide.
-    """
-    h = torch.tensor(spacings, dtype=torch.float64) ** order
-    e = torch.tensor(errors, dtype=torch.float64)
-    if float(e.max()) == 0:
-        return 0.0
-    w = 1 / e.clamp(min=1e-3 * float(e.max()))
-    solution = torch.linalg.lstsq(torch.stack([w, w * h], dim=1), (w * e)[:, None]).solution
-    return min(max(float(solution[0, 0]), 0.0), errors[-1])
-
-
-def _observed_order(spacings: Sequence[float], errors: Sequence[float]) -> float:
-    if errors[-1] == 0 or errors[-2] == 0:
-        return math.inf if errors[-1] == 0 else -math.inf
-    return math.log(errors[-2] / errors[-1]) / math.log(spacings[-2] / spacings[-1])
