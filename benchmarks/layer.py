@@ -78,7 +78,7 @@ def floor_row(
     multiplied = multiplications(plan, operator.nnz, operator.n_sources, operator.n_sites, 1)[0]
     channels = 4 * CHANNELS
     must_move = sum(t.numel() * t.element_size() for t in (
-        operator.arrays.forward.values, operator.arrays.forward.column, operator.arrays.forward.row_start,
+        operator.arrays.values, operator.arrays.forward.column, operator.arrays.forward.row_start,
     )) + 4 * channels * (operator.n_sources + operator.n_sites)  # fmt: skip
     found = [
         layer / max(must_move * copy / moved, 2 * multiplied * dense / flops)
@@ -86,7 +86,7 @@ def floor_row(
             seconds["operator"], seconds["copy"], seconds["dense product"], strict=True
         )
     ]
-    values = operator.arrays.forward.values.shape[1]
+    values = operator.arrays.values.shape[1]
     note = f"to reach: 3; {values} values a pair, {must_move / 1e6:.0f} MB, {2 * multiplied / 1e9:.2f} Gflop"
     return row(NAME, "operator, forward, over its floor", found, "x", note)
 

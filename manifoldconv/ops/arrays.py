@@ -16,14 +16,15 @@ class Direction:
     """Compressed rows and the tables of `manifoldconv.ops.plan.Side` for one direction.
 
     Attributes:
-        row_start: `(rows + 1,)` int64. column: `(nnz,)` int32. values: `(nnz, V)`.
+        row_start: `(rows + 1,)` int64. column: `(nnz,)` int32.
+        pair: `(nnz,)`, which row of `Arrays.values` each pair has; empty where they follow each other in order.
         groups, segments, index, coefficient, order: see `Side`; empty for a table of scalar kernels, where they follow
             from the shape of the weights.
     """
 
     row_start: Tensor
     column: Tensor
-    values: Tensor
+    pair: Tensor
     groups: Tensor
     segments: Tensor
     index: Tensor
@@ -73,11 +74,20 @@ class Extension:
 
 @dataclass(frozen=True, eq=False)
 class Arrays:
-    """All of it. `adjoint_index` and `adjoint_coefficient` `(T, weights)` lead from the gradient of the transposed
-    direction's matrix back to the weights. `sources` `(N, 0)` and `channels` `(C_in, C_out, 0)` hold sizes in their
-    shapes, where `torch.compile` sees that they may change.
+    """All of it.
+
+    Attributes:
+        values: `(nnz, V)`, in the order of the forward direction, whose transpose finds them by its pairs: nearly all
+            that is stored.
+        forward, transposed: the two directions.
+        extension: columns for classes of transports.
+        adjoint_index, adjoint_coefficient: `(T, weights)`, from the gradient of the transposed direction's matrix back
+            to the weights.
+        sources, channels: `(N, 0)` and `(C_in, C_out, 0)`: sizes in shapes, where `torch.compile` sees that they may
+            change.
     """
 
+    values: Tensor
     forward: Direction
     transposed: Direction
     extension: Extension
@@ -92,7 +102,7 @@ class Arrays:
 
     def tensors(self) -> list[Tensor]:
         """All tensors, in a fixed order."""
-        found: list[Tensor] = []
+        found: list[Tensor] = [self.values]
         for part in (self.forward, self.transposed, self.extension):
             found += [getattr(part, name.name) for name in fields(part)]
         return [*found, self.adjoint_index, self.adjoint_coefficient, self.sources, self.channels]
@@ -100,7 +110,7 @@ class Arrays:
     @staticmethod
     def names() -> list[str]:
         """The names of `tensors()`, as for a file."""
-        found = []
+        found = ["values"]
         for part, kind in (("forward", Direction), ("transposed", Direction), ("extension", Extension)):
             found += [f"{part}.{name.name}" for name in fields(kind)]
         return [*found, "adjoint_index", "adjoint_coefficient", "sources", "channels"]
@@ -110,8 +120,8 @@ class Arrays:
         """The inverse of `tensors`."""
         n, m = len(fields(Direction)), len(fields(Extension))
         return cls(
-            Direction(*tensors[:n]), Direction(*tensors[n : 2 * n]), Extension(*tensors[2 * n : 2 * n + m]),
-            *tensors[2 * n + m :],
+            tensors[0], Direction(*tensors[1 : n + 1]), Direction(*tensors[n + 1 : 2 * n + 1]),
+            Extension(*tensors[2 * n + 1 : 2 * n + m + 1]), *tensors[2 * n + m + 1 :],
         )  # fmt: skip
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Arrays:
@@ -161,9 +171,9 @@ def with_tables(arrays: Arrays, weight: Tensor) -> Arrays:
     """The arrays with their tables: for scalar kernels these follow from the shape of the weights."""
     if weight.ndim == 1:
         return arrays
-    values = arrays.forward.values
-    tables = scalar_tables(weight.shape[2], weight.shape[1], weight.shape[0], values.device, values.dtype)
-    sparse = ((d.row_start, d.column, d.values) for d in (arrays.forward, arrays.transposed))
+    place = arrays.values
+    tables = scalar_tables(weight.shape[2], weight.shape[1], weight.shape[0], place.device, place.dtype)
+    sparse = ((d.row_start, d.column, d.pair) for d in (arrays.forward, arrays.transposed))
     forward, transposed = (
         Direction(*own, *table)
         for own, table in zip(sparse, (tables.forward, tables.transposed), strict=True)

@@ -33,11 +33,11 @@ ENTRIES_AT_A_TIME = 2_000_000
 
 @dataclass(frozen=True, eq=False)
 class Sparse:
-    """Compressed rows with V values a pair, and the same transposed. Columns are those of the extended field.
+    """Compressed rows with V values a pair, and their transpose. Columns are those of the extended field.
 
     Attributes:
         row_start: `(P + 1,)` int64. column: `(nnz,)` int32, sorted in each row. values: `(nnz, V)`.
-        transposed: the same three, for the columns as rows.
+        transposed: for the columns as rows, row_start, column, and which row of `values` each pair has.
     """
 
     row_start: Tensor
@@ -91,7 +91,7 @@ def fill(
     item = torch.empty(0, dtype=dtype).element_size()
     total = int(row_start[-1])
     require_memory(
-        total * (2 * plan.width * item + 16), torch.device("cpu"), len(pull),
+        total * (plan.width * item + 32), torch.device("cpu"), len(pull),
         f"an operator of {total} pairs with {plan.width} values each",
     )  # fmt: skip
     column = torch.empty(total, dtype=torch.int64)
@@ -106,19 +106,17 @@ def fill(
     if classes.count > 1:
         used, column = torch.unique(column, return_inverse=True)
     starts = torch.from_numpy(row_start)
-    return Sparse(starts, column.to(torch.int32), values, transpose(starts, column, values, len(used))), used
+    return Sparse(starts, column.to(torch.int32), values, transpose(starts, column, len(used))), used
 
 
-def transpose(
-    row_start: Tensor, column: Tensor, values: Tensor, columns: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The transposed compressed rows, columns ascending."""
+def transpose(row_start: Tensor, column: Tensor, columns: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The transposed compressed rows, columns ascending, and the place of each pair in these rows."""
     rows = len(row_start) - 1
     row = torch.repeat_interleave(torch.arange(rows, dtype=torch.int32), row_start.diff())
     order = torch.argsort(column, stable=True)
     start = torch.zeros(columns + 1, dtype=torch.int64)
     torch.cumsum(torch.bincount(column, minlength=columns), 0, out=start[1:])
-    return start, row[order], values[order]
+    return start, row[order], order.to(torch.int32) if len(order) < 2**31 else order
 
 
 def _blocks(pull: Pullback, chunks: list[tuple[int, int]]) -> Iterator[Pullback]:

@@ -65,12 +65,12 @@ class CollapsedOperator:
     @property
     def dtype(self) -> torch.dtype:
         """Of the operator, and of the fields and weights that it takes."""
-        return self.arrays.forward.values.dtype
+        return self.arrays.values.dtype
 
     @property
     def device(self) -> torch.device:
         """Where the operator is, and fields and weights must be."""
-        return self.arrays.forward.values.device
+        return self.arrays.values.device
 
     @property
     def nnz(self) -> int:
@@ -111,7 +111,7 @@ class CollapsedOperator:
     def __repr__(self) -> str:
         return (
             f"CollapsedOperator({self.n_sources} to {self.n_sites} sites, {self.name_in} to {self.name_out}, "
-            f"{self.nnz} pairs with {self.arrays.forward.values.shape[1]} values, {self.dtype}, {self.backend!r})"
+            f"{self.nnz} pairs with {self.arrays.values.shape[1]} values, {self.dtype}, {self.backend!r})"
         )
 
     def _few_channels(self, weight: Tensor) -> bool:
@@ -223,7 +223,8 @@ def _arrays(
 ) -> Arrays:  # fmt: skip
     sparse, used = fill(pull, basis, plan, classes, dtype)
     arrays = Arrays(
-        Direction(sparse.row_start, sparse.column, sparse.values, *tables.forward),
+        sparse.values,
+        Direction(sparse.row_start, sparse.column, torch.empty(0, dtype=torch.int32), *tables.forward),
         Direction(*sparse.transposed, *tables.transposed),
         _extension(pull, basis, classes, used, dtype),
         *tables.adjoint,

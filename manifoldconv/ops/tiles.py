@@ -16,17 +16,20 @@ from __future__ import annotations
 import numpy as np
 
 from manifoldconv.compiled import leaf
-from manifoldconv.ops.vector import load, multiply_add, read, store, zero
+from manifoldconv.ops.vector import load, multiply_add, prefetch, read, store, zero
 
 REAL, COMPLEX = 0, 1
 
 
 @leaf
-def gather_site(values, width, column, first, last, x, origin, x_width, groups, y, place, lanes):
-    """The features of one site, from neighbours `first` to `last` of the field at x[origin:], at y[place:]."""
+def gather_site(values, before, width, column, first, last, x, origin, x_width, groups, y, place, lanes):
+    """The features of one site, from neighbours `first` to `last` of the field at x[origin:], at y[place:].
+
+    `values` holds those of neighbour j from j · width - before on.
+    """
     for g in range(groups.shape[0]):
         kind, start, step, copies = groups[g, 0], origin + groups[g, 1], groups[g, 2], groups[g, 3]
-        v, rows, row_step = groups[g, 4], groups[g, 5], groups[g, 6]
+        v, rows, row_step = groups[g, 4] - before, groups[g, 5], groups[g, 6]
         terms, term_step, own = groups[g, 7], groups[g, 8], groups[g, 9]
         for lane in range(0, copies, lanes):
             count = min(lanes, copies - lane)
@@ -76,6 +79,30 @@ def gather_site(values, width, column, first, last, x, origin, x_width, groups, 
                     _real_1(values, v + r * row_step, width, terms, term_step, column, first, last, x,
                             x_width, start + lane, step, y, place + own + r * copies + lane, count)  # fmt: skip
                     r += 1
+
+
+@leaf
+def fetch_rows(values, width, pair, first, last, near, lanes):
+    """near = the rows of `values` that pairs `first` to `last` have, one after the other."""
+    for j in range(first, last):
+        source, place = np.int64(read(pair, j)) * width, (j - first) * width
+        for v in range(0, width - lanes + 1, lanes):
+            store(near, place + v, load(values, source + v), lanes)
+        if width >= lanes:  # the last vector overlaps the one before, so as to read nothing behind the row
+            store(near, place + width - lanes, load(values, source + width - lanes), lanes)
+        else:
+            for v in range(width):
+                near[place + v] = read(values, source + v)
+
+
+@leaf
+def prefetch_rows(values, width, pair, first, last, lanes):
+    """Ask for the rows of `values` that `fetch_rows` will read."""
+    for j in range(first, last):
+        source = np.int64(read(pair, j)) * width
+        for v in range(0, width, lanes):
+            prefetch(values, source + v)
+        prefetch(values, source + width - 1)
 
 
 @leaf

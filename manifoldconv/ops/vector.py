@@ -7,6 +7,7 @@ splits these vectors where registers are shorter, so the code is the same on eve
     n = length(array)                     the numbers in a vector, known when compiled
     n = read(array, place)                array[place], place at least 0
     v = load(array, place)                array[place : place + lanes], of a one-dimensional contiguous array
+    prefetch(array, place)                ask for the line that holds array[place], which is read soon
     v = zero(array)                       lanes zeros
     v = multiply_add(number, w, v)        number · w + v, rounded once
     store(array, place, v, count)         the first `count` lanes
@@ -113,6 +114,23 @@ def load(typing_context, array, place):
         return builder.load(pointer, align=array.dtype.bitwidth // 8)
 
     return kind(array, types.intp), generate
+
+
+@intrinsic
+def prefetch(typing_context, array, place):
+    """Ask for the line of the cache that holds array[place]."""
+
+    def generate(context, builder, signature, arguments):
+        pointer = _pointer(context, builder, signature.args[0], *arguments, ir.IntType(8))
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(
+            function, [pointer, *(ir.Constant(number, how) for how in (0, 3, 1))]
+        )  # to read, near, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
 
 
 @intrinsic

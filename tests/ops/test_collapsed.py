@@ -247,7 +247,7 @@ def test_one_sparsity_serves_all_pairs_of_field_types(sphere):
         for k in (0, 1, 2)
         for n in ({0, 1, 2} if k == 0 else {sign * out - k for out in (0, 1, 2) for sign in (1, -1)})
     )
-    assert many.arrays.forward.values.shape[1] == 2 * numbers
+    assert many.arrays.values.shape[1] == 2 * numbers
 
 
 def test_flat_manifolds_need_no_transports():

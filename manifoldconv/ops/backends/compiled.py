@@ -17,7 +17,7 @@ from torch import Tensor
 
 from manifoldconv.ops.arrays import Arrays, Direction
 from manifoldconv.ops.backends.shares import Rows, in_shares
-from manifoldconv.ops.tiles import add_product, contract_site, gather_site
+from manifoldconv.ops.tiles import add_product, contract_site, fetch_rows, gather_site, prefetch_rows
 from manifoldconv.ops.vector import lanes, with_room, with_room_behind
 
 # Bytes of features at a time: they stay in a core's own cache beside the values of their rows.
@@ -41,14 +41,14 @@ def forward(field: Tensor, matrix: Tensor, arrays: Arrays) -> Tensor:
     rows = _rows_at_a_time(direction, field)
     width = lanes(flat.dtype)
 
-    arrays_read = (*_sparse(direction), x, x_width, direction.groups.numpy(), panels, table)
+    given = (*_sparse(arrays.values, direction), x, x_width, direction.groups.numpy(), panels, table)
 
     def prepare() -> Rows:
-        y = np.empty(rows * direction.width + width, dtype=flat.dtype)
-        return lambda start, stop: _forward(start, stop, rows, batch, sites, *arrays_read, y, direction.width, flat,
+        y, near = _own_memory(rows, direction, arrays.values)
+        return lambda start, stop: _forward(start, stop, rows, batch, sites, *given, near, y, direction.width, flat,
                                             channels, direction.rows, width)  # fmt: skip
 
-    in_shares(prepare, direction.rows, batch * direction.values.numel())
+    in_shares(prepare, direction.rows, batch * arrays.values.numel())
     return out
 
 
@@ -66,13 +66,18 @@ def forward_weights_first(field: Tensor, matrix: Tensor, arrays: Arrays) -> Tens
     packed.zero_()
     width = lanes(flat.dtype)
 
-    arrays_read = (*_sparse(arrays.forward), h_flat, transposed.width, transposed.groups.numpy())
+    given = (
+        *_sparse(arrays.values, arrays.forward),
+        h_flat,
+        transposed.width,
+        transposed.groups.numpy(),
+    )
 
     def prepare() -> Rows:
-        return lambda start, stop: _contract(start, stop, batch, sites, *arrays_read, flat, channels,
+        return lambda start, stop: _contract(start, stop, batch, sites, *given, flat, channels,
                                              arrays.forward.rows, width)  # fmt: skip
 
-    in_shares(prepare, arrays.forward.rows, batch * arrays.forward.values.numel())
+    in_shares(prepare, arrays.forward.rows, batch * arrays.values.numel())
     out = torch.empty_like(packed)
     out[..., transposed.order] = packed
     return out
@@ -96,21 +101,21 @@ def backward(grad: Tensor, field: Tensor, matrix: Tensor, arrays: Arrays) -> tup
     stride = matrix.numel() + width
     partial = np.zeros(count * stride, dtype=flat.dtype)
 
-    arrays_read = (*_sparse(direction), x, x_width, direction.groups.numpy(), panels, table)
+    given = (*_sparse(arrays.values, direction), x, x_width, direction.groups.numpy(), panels, table)
     segments = direction.segments.numpy()
 
     def prepare() -> Rows:
-        y = np.empty(rows * direction.width + width, dtype=flat.dtype)
+        y, near = _own_memory(rows, direction, arrays.values)
 
         def run(first: int, last: int) -> None:
             for part in range(first, last):
                 start, stop = min(part * size, direction.rows), min((part + 1) * size, direction.rows)
-                _backward(start, stop, rows, batch, grad.shape[1], *arrays_read, y, direction.width, flat, channels,
+                _backward(start, stop, rows, batch, grad.shape[1], *given, near, y, direction.width, flat, channels,
                           sites, width, f, segments, partial, part * stride)  # fmt: skip
 
         return run
 
-    in_shares(prepare, count, batch * direction.values.numel())
+    in_shares(prepare, count, batch * arrays.values.numel())
     parts = torch.from_numpy(partial).reshape(count, stride)[:, : matrix.numel()]
     total = parts[0].clone()
     for part in parts[1:]:
@@ -121,9 +126,24 @@ def backward(grad: Tensor, field: Tensor, matrix: Tensor, arrays: Arrays) -> tup
 # ---------------------------------------------------------------- arrays as the compiled code wants them
 
 
-def _sparse(direction: Direction) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    values = direction.values.numpy()
-    return direction.row_start.numpy(), direction.column.numpy(), values.reshape(-1), values.shape[1]
+def _sparse(
+    values: Tensor, direction: Direction
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
+    return (
+        direction.row_start.numpy(),
+        direction.column.numpy(),
+        direction.pair.numpy(),
+        values.numpy().reshape(-1),
+        values.shape[1],
+    )
+
+
+def _own_memory(rows: int, direction: Direction, values: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """What a thread works in: features of some rows, and values of one row that lie apart in memory."""
+    longest = int(direction.row_start.diff().max()) if len(direction.pair) else 0
+    dtype = values.numpy().dtype
+    y = np.empty(rows * direction.width + lanes(dtype), dtype=dtype)
+    return y, np.empty(longest * values.shape[1] + lanes(dtype), dtype=dtype)
 
 
 def _channels_out(arrays: Arrays) -> int:
@@ -200,6 +220,7 @@ def _forward(
     sites,
     row_start,
     column,
+    pair,
     values,
     width,
     x,
@@ -207,6 +228,7 @@ def _forward(
     groups,
     panels,
     table,
+    near,
     y,
     y_width,
     out,
@@ -217,16 +239,27 @@ def _forward(
     for first in range(start, stop, step):
         last = min(first + step, stop)
         for a in range(batch):
-            _features(first, last, a * sites * x_width, row_start, column, values, width, x, x_width, groups, y,
-                      y_width, vector)  # fmt: skip
+            _features(first, last, a * sites * x_width, row_start, column, pair, values, width, x, x_width, groups,
+                      near, y, y_width, vector)  # fmt: skip
             _product(first, last, a * rows, panels, table, y, y_width, out, channels, vector)
 
 
 @_entry
-def _features(first, last, origin, row_start, column, values, width, x, x_width, groups, y, y_width, vector):
+def _features(
+    first, last, origin, row_start, column, pair, values, width, x, x_width, groups, near, y, y_width, vector
+):
     for p in range(first, last):
-        gather_site(values, width, column, row_start[p], row_start[p + 1], x, origin, x_width, groups, y,
-                    (p - first) * y_width, vector)  # fmt: skip
+        start, stop, place = row_start[p], row_start[p + 1], (p - first) * y_width
+        if len(pair) == 0:
+            gather_site(values, 0, width, column, start, stop, x, origin, x_width, groups, y, place, vector)
+            continue
+        # Values that lie apart come from memory while the site before is summed.
+        fetch_rows(values, width, pair, start, stop, near, vector)
+        if p + 2 < len(row_start):
+            prefetch_rows(values, width, pair, stop, row_start[p + 2], vector)
+        gather_site(
+            near, start * width, width, column, start, stop, x, origin, x_width, groups, y, place, vector
+        )
 
 
 @_entry
@@ -248,6 +281,7 @@ def _backward(
     sites,
     row_start,
     column,
+    pair,
     values,
     width,
     x,
@@ -255,6 +289,7 @@ def _backward(
     groups,
     panels,
     table,
+    near,
     y,
     y_width,
     out,
@@ -269,8 +304,8 @@ def _backward(
     for first in range(start, stop, step):
         last = min(first + step, stop)
         for a in range(batch):
-            _features(first, last, a * sites * x_width, row_start, column, values, width, x, x_width, groups, y,
-                      y_width, vector)  # fmt: skip
+            _features(first, last, a * sites * x_width, row_start, column, pair, values, width, x, x_width, groups,
+                      near, y, y_width, vector)  # fmt: skip
             _product(first, last, a * rows, panels, table, y, y_width, out, channels, vector)
             source = (a * rows + first) * channels
             for s in range(segments.shape[0]):
@@ -288,6 +323,7 @@ def _contract(
     sites,
     row_start,
     column,
+    pair,
     values,
     width,
     h,

@@ -44,7 +44,7 @@ def forward(field: Tensor, matrix: Tensor, arrays: Arrays, summed: Sum) -> Tenso
     """`(A, E, C_in)` to `(A, P, C_out)`; `matrix` is M of the forward direction, flat."""
     channels = len(arrays.transposed.order)
     out = field.new_zeros(field.shape[0], arrays.forward.rows, channels)
-    for rows, y in features(field, arrays.forward, summed):
+    for rows, y in features(field, arrays.values, arrays.forward, summed):
         multiply_weights(y, matrix, arrays.forward, out[:, rows])
     return out
 
@@ -73,7 +73,9 @@ def forward_weights_first(field: Tensor, matrix: Tensor, arrays: Arrays, summed:
         for r in range(count):
             if kind == COMPLEX:
                 halves = h[..., own + 2 * r * copies : own + 2 * (r + 1) * copies]
-                both = [_summed(direction, v + 2 * r + half, halves, summed) for half in (0, 1)]
+                both = [
+                    _summed(direction, arrays.values, v + 2 * r + half, halves, summed) for half in (0, 1)
+                ]
                 re, im = both[0].split(copies, -1), both[1].split(copies, -1)
                 packed[..., start : start + copies] += re[0] + sign * im[1]
                 packed[..., start + step : start + step + copies] += re[1] - sign * im[0]
@@ -82,7 +84,7 @@ def forward_weights_first(field: Tensor, matrix: Tensor, arrays: Arrays, summed:
                 first = start + t * step
                 one = h[..., own + r * copies : own + (r + 1) * copies]
                 packed[..., first : first + copies] += _summed(
-                    direction, v + r * row_step + t * term_step, one, summed
+                    direction, arrays.values, v + r * row_step + t * term_step, one, summed
                 )
     out = torch.empty_like(packed)
     out[..., transposed.order] = packed
@@ -95,7 +97,7 @@ def backward(
     """The gradients of the extended field `(A, E, C_in)` and of M of the transposed direction."""
     direction = arrays.transposed
     grad_field, grad_matrix = torch.zeros_like(field), torch.zeros_like(matrix)
-    for rows, y in features(grad, direction, summed):
+    for rows, y in features(grad, arrays.values, direction, summed):
         multiply_weights(y, matrix, direction, grad_field[:, rows])
         accumulate_matrix(y, field[:, rows], direction, grad_matrix)
     return grad_field, grad_matrix
@@ -109,11 +111,13 @@ def accumulate_matrix(y: Tensor, field: Tensor, direction: Direction, grad_matri
         block += y[:, y0:y1].mT @ field[:, c0:c1]
 
 
-def features(field: Tensor, direction: Direction, summed: Sum) -> Iterator[tuple[slice, Tensor]]:
+def features(
+    field: Tensor, values: Tensor, direction: Direction, summed: Sum
+) -> Iterator[tuple[slice, Tensor]]:
     """Y `(A, rows, K)` of successive blocks of rows."""
     packed = field[..., direction.order]
     for rows in row_blocks(field, direction):
-        part = _rows(direction, rows)
+        part, own_values = _rows(direction, values, rows)
         y = field.new_zeros(field.shape[0], part.rows, direction.width)
         for (
             kind,
@@ -137,7 +141,7 @@ def features(field: Tensor, direction: Direction, summed: Sum) -> Iterator[tuple
                         ],
                         -1,
                     )
-                    both = [_summed(part, v + 2 * r + half, halves, summed) for half in (0, 1)]
+                    both = [_summed(part, own_values, v + 2 * r + half, halves, summed) for half in (0, 1)]
                     re, im = both[0].split(copies, -1), both[1].split(copies, -1)
                     first = own + 2 * r * copies
                     y[..., first : first + copies] = re[0] - sign * im[1]
@@ -147,7 +151,7 @@ def features(field: Tensor, direction: Direction, summed: Sum) -> Iterator[tuple
                 for t in range(terms):
                     one = packed[..., start + t * step : start + t * step + copies]
                     y[..., first : first + copies] += _summed(
-                        part, v + r * row_step + t * term_step, one, summed
+                        part, own_values, v + r * row_step + t * term_step, one, summed
                     )
         yield rows, y
 
@@ -162,23 +166,20 @@ def row_blocks(field: Tensor, direction: Direction) -> Iterator[slice]:
         yield slice(start, min(start + step, rows))
 
 
-def _rows(direction: Direction, rows: slice) -> Direction:
+def _rows(direction: Direction, values: Tensor, rows: slice) -> tuple[Direction, Tensor]:
+    """Some rows alone, with their values."""
     row_start = direction.row_start[rows.start : rows.stop + 1]
     first, last = int(row_start[0]), int(row_start[-1])
-    return replace(
-        direction,
-        row_start=row_start - row_start[0],
-        column=direction.column[first:last],
-        values=direction.values[first:last],
-    )
+    own = values[direction.pair[first:last]] if len(direction.pair) else values[first:last]
+    return replace(direction, row_start=row_start - row_start[0], column=direction.column[first:last]), own
 
 
-def _summed(direction: Direction, channel: int, field: Tensor, summed: Sum) -> Tensor:
+def _summed(direction: Direction, values: Tensor, channel: int, field: Tensor, summed: Sum) -> Tensor:
     """Σ_j values[j, channel] f[column[j]] for fields `(A, E, C)`: `(A, rows, C)`."""
     batch, sites, channels = field.shape
     columns = field.transpose(0, 1).reshape(sites, batch * channels)
-    values = direction.values[:, channel].contiguous()
-    out = summed(direction.row_start, direction.column, values, columns)
+    one = values[:, channel].contiguous()
+    out = summed(direction.row_start, direction.column, one, columns)
     return out.reshape(direction.rows, batch, channels).transpose(0, 1)
 
 

@@ -27,7 +27,7 @@ FEATURES, COPIES = 8, 32
 def forward(field: Tensor, matrix: Tensor, arrays: Arrays) -> Tensor:
     """`(A, E, C_in)` to `(A, P, C_out)`; `matrix` is M of the forward direction, flat."""
     out = field.new_zeros(field.shape[0], arrays.forward.rows, len(arrays.transposed.order))
-    for rows, y in _features(field, arrays.forward):
+    for rows, y in _features(field, arrays.values, arrays.forward):
         multiply_weights(y, matrix, arrays.forward, out[:, rows])
     return out
 
@@ -35,13 +35,13 @@ def forward(field: Tensor, matrix: Tensor, arrays: Arrays) -> Tensor:
 def backward(grad: Tensor, field: Tensor, matrix: Tensor, arrays: Arrays) -> tuple[Tensor, Tensor]:
     """The gradients of the extended field `(A, E, C_in)` and of M of the transposed direction."""
     grad_field, grad_matrix = torch.zeros_like(field), torch.zeros_like(matrix)
-    for rows, y in _features(grad, arrays.transposed):
+    for rows, y in _features(grad, arrays.values, arrays.transposed):
         multiply_weights(y, matrix, arrays.transposed, grad_field[:, rows])
         accumulate_matrix(y, field[:, rows], arrays.transposed, grad_matrix)
     return grad_field, grad_matrix
 
 
-def _features(field: Tensor, direction: Direction):
+def _features(field: Tensor, values: Tensor, direction: Direction):
     """Y `(A, rows, K)` of successive blocks of rows."""
     packed = field[..., direction.order].contiguous()
     batch, sites, channels = packed.shape
@@ -54,7 +54,7 @@ def _features(field: Tensor, direction: Direction):
         stop = min(start + step, direction.rows)
         y = field.new_empty(batch, stop - start, direction.width)
         for group in direction.groups.tolist():
-            _launch(group, start, stop, packed, direction, y, sites, channels)
+            _launch(group, start, stop, packed, values, direction, y, sites, channels)
         yield slice(start, stop), y
 
 
@@ -63,6 +63,7 @@ def _launch(
     start: int,
     stop: int,
     packed: Tensor,
+    values: Tensor,
     direction: Direction,
     y: Tensor,
     sites: int,
@@ -73,18 +74,18 @@ def _launch(
     tile = min(FEATURES, triton.next_power_of_2(rows))
     grid = (stop - start, triton.cdiv(rows, tile) * triton.cdiv(copies, width), len(packed))
     _gather[grid](
-        direction.row_start, direction.column, direction.values, packed, y,
+        direction.row_start, direction.column, direction.pair, values, packed, y,
         start, sites * channels, channels, (stop - start) * direction.width, direction.width,
-        direction.values.shape[1], first, step, copies, value, rows, row_step, term_step, own, sign,
-        COMPLEX=kind == COMPLEX, TERMS=terms, TILE=tile, WIDTH=width,
+        values.shape[1], first, step, copies, value, rows, row_step, term_step, own, sign,
+        COMPLEX=kind == COMPLEX, ORDERED=len(direction.pair) == 0, TERMS=terms, TILE=tile, WIDTH=width,
     )  # fmt: skip
 
 
 @triton.jit
 def _gather(
-    row_start, column, values, x, y, start, x_batch, x_width, y_batch, y_width,
+    row_start, column, pair_of, values, x, y, start, x_batch, x_width, y_batch, y_width,
     v_width, first, step, copies, value, rows, row_step, term_step, own, sign,
-    COMPLEX: tl.constexpr, TERMS: tl.constexpr, TILE: tl.constexpr, WIDTH: tl.constexpr,
+    COMPLEX: tl.constexpr, ORDERED: tl.constexpr, TERMS: tl.constexpr, TILE: tl.constexpr, WIDTH: tl.constexpr,
 ):  # fmt: skip
     """Y_r = Σ_j Σ_t values[j, v + r a + t b] X_t[column[j]], or with complex values: see `manifoldconv.ops.tiles`."""
     site = tl.program_id(0).to(tl.int64)
@@ -98,7 +99,8 @@ def _gather(
     end = tl.load(row_start + start + site + 1)
     for j in range(begin, end):
         source = x + batch * x_batch + tl.load(column + j).to(tl.int64) * x_width + first + c
-        pair = values + j * v_width + value
+        row = j if ORDERED else tl.load(pair_of + j).to(tl.int64)
+        pair = values + row * v_width + value
         if COMPLEX:
             re = tl.load(source, mask=c < copies, other=0.0)
             im = tl.load(source + step, mask=c < copies, other=0.0)
