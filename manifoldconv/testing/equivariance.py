@@ -116,7 +116,7 @@ def check_equivariance(
         ValueError: where there is nothing to check (every element leaves all sites, or the field, where they are, as a
             whole period of a grid does; the answer is 0 or not finite; no site is inside), where the two parts cannot
             be told apart (elements that interpolate, at one resolution only), and for fields and answers that do not
-            fit the sites. What an element is refused for names the element.
+            fit the sites. A note to an error that an element causes names the element.
 
     An element must be an isometry: a turn by 37° is none of a flat torus, and then nothing commutes with it.
 
@@ -264,7 +264,8 @@ def _measure(question: _Question, elements: Sequence[Any], stage: Discretisation
         try:
             found = _difference(question, element, here, plain, stage, target)
         except ValueError as refusal:
-            raise ValueError(f"under {_name(element)}: {refusal}") from refusal
+            refusal.add_note(f"This happened under {_name(element)}.")
+            raise
         size = found.values.detach().abs()
         if not bool(torch.isfinite(size).all()):
             raise ValueError(f"the operator's answer is not finite under {_name(element)}")
