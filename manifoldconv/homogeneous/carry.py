@@ -64,8 +64,7 @@ def carried_blocks(
             does not carry the base to a site (named), or an action that does not keep the metric.
     """
     _check(space, sites, rule)
-    moving = space.section(sites.points)
-    _check_section(space, sites, moving)
+    moving = _checked_section(space, sites)
     frames = space.carried_frames(sites.points)
     if elements is not None:
         moving = _checked_elements(space, elements)
@@ -74,7 +73,9 @@ def carried_blocks(
     rows = max(1, NODES_AT_A_TIME // len(rule))
     for start in range(0, len(moving), rows):
         g = moving[start : start + rows, None]
-        stencil = sites.stencil(space.act(g, out.end))
+        places = space.act(g, out.end)
+        _check_places(space, places, moving, start)
+        stencil = sites.stencil(places)
         # From the node's frame back to p0: against the action, then along the geodesic from the node.
         home = out.transport.mT @ space.differential(g, out.end).mT
         transport = home[:, :, None] @ stencil.transport
@@ -122,8 +123,28 @@ def _checked_elements(space: HomogeneousSpace, elements: Tensor) -> Tensor:
     return elements
 
 
-def _check_section(space: HomogeneousSpace, sites: Sites, elements: Tensor) -> None:
-    gap = space.manifold.distance_between_points(space.act(elements, space.base), sites.points)
+def _checked_section(space: HomogeneousSpace, sites: Sites) -> Tensor:
+    elements = space.section(sites.points)
+    shape = (len(sites), *space.group.element_shape)
+    if elements.shape != shape:
+        raise GeometryError(
+            f"{space.name}: the section must give one element of the group a site, shape {shape}; got "
+            f"{tuple(elements.shape)}"
+        )
+    site = _first_broken(elements)
+    if site is not None:
+        raise GeometryError(
+            f"{space.name}: the section's element for site {site}, {sites.points[site].tolist()}, is not finite: "
+            f"{elements[site].tolist()}"
+        )
+    reached = space.act(elements, space.base)
+    site = _first_broken(reached)
+    if site is not None:
+        raise GeometryError(
+            f"{space.name}: the section's element for site {site}, {elements[site].tolist()}, takes the base to "
+            f"{reached[site].tolist()}"
+        )
+    gap = space.manifold.distance_between_points(reached, sites.points)
     scale = 1 + space.manifold.distance_between_points(space.base, sites.points)
     if not bool((gap <= 1e-9 * scale).all()):
         worst = int(torch.nan_to_num(gap / scale, nan=torch.inf).argmax())
@@ -132,3 +153,21 @@ def _check_section(space: HomogeneousSpace, sites: Sites, elements: Tensor) -> N
             f"{sites.points[worst].tolist()}: it lands {float(gap[worst]):.3g} beside it, by the element "
             f"{elements[worst].tolist()}"
         )
+    return elements
+
+
+def _check_places(space: HomogeneousSpace, places: Tensor, moving: Tensor, start: int) -> None:
+    """`places` `(P, Q, ...)` are where the elements from number `start` on take the nodes."""
+    first = _first_broken(places.flatten(0, 1))
+    if first is not None:
+        site, node = divmod(first, places.shape[1])
+        raise GeometryError(
+            f"{space.name}: the element {moving[start + site].tolist()} takes node {node} of the rule to "
+            f"{places[site, node].tolist()}"
+        )
+
+
+def _first_broken(values: Tensor) -> int | None:
+    """The first row of `(N, ...)` that is not finite."""
+    broken = ~torch.isfinite(values.detach()).flatten(1).all(dim=1)
+    return int(torch.nonzero(broken)[0, 0]) if bool(broken.any()) else None

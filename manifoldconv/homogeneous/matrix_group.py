@@ -36,8 +36,10 @@ class MatrixGroup(ActingGroup):
 
     def __post_init__(self) -> None:
         algebra = float64("algebra", self.algebra, (None, None, None)).detach().clone()
-        if algebra.ndim != 3 or algebra.shape[1] != algebra.shape[2]:
-            raise GeometryError(f"the Lie algebra must have shape (dim, m, m); got {tuple(algebra.shape)}")
+        if algebra.ndim != 3 or algebra.shape[1] != algebra.shape[2] or not algebra.numel():
+            raise GeometryError(
+                f"the Lie algebra must have shape (dim, m, m), dim ≥ 1; got {tuple(algebra.shape)}"
+            )
         object.__setattr__(self, "algebra", algebra)
         object.__setattr__(self, "dim", len(algebra))
         object.__setattr__(self, "element_shape", tuple(algebra.shape[1:]))

@@ -164,7 +164,10 @@ class SE3(LieGroup):
             area: `(N,)`, Haar weights.
             neighbours: how many the interpolation takes; default 24.
         """
-        return NeighbourSites(self, float64("points", points, (4, 4)), neighbours, area)
+        points = float64("points", points, (4, 4))
+        if points.ndim != 3 or len(points) < 2:
+            raise GeometryError(f"points must have shape (N, 4, 4), N ≥ 2; got {tuple(points.shape)}")
+        return NeighbourSites(self, points, neighbours, area)
 
     def _motion(self, name: str, value: Any) -> tuple[Tensor, Tensor]:
         """R and t of checked rigid motions."""

@@ -37,7 +37,10 @@ class HomogeneousSpace:
         lift: a matrix `(..., d, d)` of the stabiliser ↦ an element of G that fixes p0 and acts on T_{p0}M by it.
         differential_of: (g, x) ↦ `(..., d, d)`, the differential of x ↦ g x in the frames at x and g x; None: found by
             automatic differentiation of `act`.
-        density: x ↦ `(...,)`, the invariant measure over the manifold's own; None: it is the manifold's own.
+        density: x ↦ `(...,)`, the invariant measure over the manifold's own, positive; None: it is the manifold's own.
+
+    Raises:
+        GeometryError: for a stabiliser that acts in another dimension, or a base that is no point of the manifold.
 
     >>> from manifoldconv.homogeneous import sphere_under_so3
     >>> sphere = sphere_under_so3()
@@ -65,6 +68,12 @@ class HomogeneousSpace:
                 f"the stabiliser acts on the tangent space at the base, of dimension {self.manifold.dim}; "
                 f"got {self.stabiliser!r}"
             )
+        try:
+            self.manifold.exp(self.base, torch.zeros(self.manifold.dim, dtype=torch.float64))
+        except ValueError as refusal:
+            raise GeometryError(
+                f"{self.name}: the base is no point of {self.manifold!r}: {refusal}"
+            ) from refusal
 
     def __repr__(self) -> str:
         return f"HomogeneousSpace({self.name!r}, stabiliser {self.stabiliser.name})"
@@ -92,10 +101,27 @@ class HomogeneousSpace:
         return frames
 
     def measure(self, points: Tensor) -> Tensor:
-        """`(...,)`: the density of the invariant measure over the manifold's own at points."""
-        if self.density is not None:
-            return self.density(points)
-        return torch.ones_like(self.manifold.distance_between_points(points, points))
+        """`(...,)`: the density of the invariant measure over the manifold's own at points.
+
+        Raises `GeometryError` where `density` does not give one positive number a point, naming the point.
+        """
+        ones = torch.ones_like(self.manifold.distance_between_points(points, points))
+        if self.density is None:
+            return ones
+        density = self.density(points)
+        if density.shape != ones.shape:
+            raise GeometryError(
+                f"{self.name}: the density must have one number a point, shape {tuple(ones.shape)}; got "
+                f"{tuple(density.shape)}"
+            )
+        wrong = ~((density > 0) & (density < torch.inf))
+        if bool(wrong.any()):
+            where = tuple(torch.nonzero(wrong)[0].tolist())
+            raise GeometryError(
+                f"{self.name}: the density of a measure must be positive and finite; it is "
+                f"{float(density[where]):.6g} at {points[where].tolist()}"
+            )
+        return density
 
     def node_density(self, nodes: Tensor) -> Tensor:
         """`(Q,)`: the invariant measure at exp_{p0}(v) over dμ(v), for tangent vectors `(Q, d)` at p0."""

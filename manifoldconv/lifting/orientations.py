@@ -98,6 +98,7 @@ def to_fourier(field: Tensor, elements: OrientedSites, limit: int | None = None)
     [0.0, 0.7071, 0.0]
     """
     samples = _by_orientation(field, elements)
+    _check_floating(field)
     limit = _limit(limit, samples.shape[-2])
     parts = []
     for order in range(limit + 1):
@@ -119,6 +120,7 @@ def from_fourier(field: Tensor, elements: OrientedSites, limit: int) -> Tensor:
             f"a Fourier series up to frequency {limit} over {positions} positions has shape (..., {positions}, "
             f"{size} C); got {tuple(field.shape)}"
         )
+    _check_floating(field)
     copies, start = field.shape[-1] // size, 0
     parts = []
     for order in range(limit + 1):
@@ -162,6 +164,11 @@ def _by_orientation(field: Tensor, elements: OrientedSites) -> Tensor:
             f"positions times {count} orientations; got {tuple(field.shape)}"
         )
     return field.unflatten(-2, (positions, count))
+
+
+def _check_floating(field: Tensor) -> None:
+    if not field.dtype.is_floating_point:
+        raise ValueError(f"the field must be of a floating type; got {field.dtype}")
 
 
 def _harmonics(elements: OrientedSites, order: int) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from manifoldconv.errors import GeometryError
 from manifoldconv.groups import StructureGroup
-from manifoldconv.homogeneous.lie_group import LieGroup
+from manifoldconv.homogeneous.lie_group import ActingGroup, LieGroup
 from manifoldconv.homogeneous.space import HomogeneousSpace
 from manifoldconv.homogeneous.spaces import group_on_itself
 from manifoldconv.pullback import Pullback
@@ -47,6 +47,9 @@ def lift_pullback(
         rule: nodes v of the tangent space at p0. Any kernel on it will do, of any direction.
         boundary: what nodes outside a window of sites mean, as for `Pullback`.
 
+    Raises:
+        GeometryError: for elements of another group, and where `Pullback.by_action` raises it.
+
     Returns:
         A pullback from fields `(..., N, C)` to fields `(..., len(elements), C)`; a tangent vector field is written in
         the frame of p0, carried by g. It is `Pullback.by_action` with `elements`.
@@ -59,10 +62,9 @@ def lift_pullback(
     >>> mc.correlate(torch.ones(64, 1), edges, pull).shape
     torch.Size([256, 1])
     """
-    if elements.manifold != space.group:
-        raise GeometryError(
-            f"the elements must be sites of {space.group!r}; they are those of {elements.manifold!r}"
-        )
+    if not isinstance(space, HomogeneousSpace):
+        raise GeometryError(f"the space must be a HomogeneousSpace; got {type(space).__name__}")
+    _check_elements(space.group, elements)
     pull = Pullback.by_action(space, sites, rule, boundary=boundary, elements=elements.points)
     order, weight = _counting(pull.weight)
     index = torch.take_along_dim(pull.index, order, dim=-1)
@@ -83,6 +85,9 @@ def group_pullback(
         rule: nodes log(u) of the Lie algebra, such as `group_rule` gives. Any kernel on it will do.
         boundary: what nodes outside a window of sites mean, as for `Pullback`.
 
+    Raises:
+        GeometryError: for elements of another group, and a rule of another dimension.
+
     Returns:
         A pullback from fields `(..., N, C)` to fields of the same shape. A field is C functions on the group; one with
         directions is written as the coefficients in a left-invariant frame, which are functions. So the
@@ -97,10 +102,7 @@ def group_pullback(
     >>> group_pullback(SE2(), SE2().sites((8, 8, 4)), rule)
     Pullback(256 sites, 36 nodes, stencils of 1, stabiliser trivial, boundary 'zero')
     """
-    if elements.manifold != group:
-        raise GeometryError(
-            f"the elements must be sites of {group!r}; they are those of {elements.manifold!r}"
-        )
+    _check_elements(group, elements)
     if rule.dimension != group.dim:
         raise GeometryError(
             f"the rule must be of dimension {group.dim}, that of {group!r}; got {rule.dimension} (see group_rule)"
@@ -129,6 +131,15 @@ def group_pullback(
         density=None if bool((density == 1).all()) else density.expand(len(elements), -1),
         group_role="stabiliser",
     )
+
+
+def _check_elements(group: ActingGroup, elements: Sites) -> None:
+    if not isinstance(elements, Sites):
+        raise GeometryError(f"elements are what group.sites(...) gives; got {type(elements).__name__}")
+    if elements.manifold != group:
+        raise GeometryError(
+            f"the elements must be sites of {group!r}; they are those of {elements.manifold!r}"
+        )
 
 
 def _counting(weight: Tensor) -> tuple[Tensor, Tensor]:

@@ -397,3 +397,34 @@ def test_requests_that_do_not_fit() -> None:
     )
     with pytest.raises(mc.GeometryError, match="must be rotations"):
         by_action(backwards, sites, RULE)
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        (
+            {
+                "section": lambda p: (
+                    torch.nn.functional.pad(p, (0, 1)) * torch.where(p[..., :1] > 1, math.nan, 1)
+                )
+            },
+            r"the section's element for site 2, \[2.0, 0.0\], is not finite: \[nan, nan, nan\]",
+        ),
+        ({"section": lambda p: p}, r"one element of the group a site, shape \(9, 3\); got \(9, 2\)"),
+        (
+            {"act": lambda g, x: (g[..., :2] + x) * torch.where(g[..., :1] > 1, math.nan, 1)},
+            r"the section's element for site 2, \[2.0, 0.0, 0.0\], takes the base to \[nan, nan\]",
+        ),
+        (
+            {"act": lambda g, x: g[..., :2] + x * torch.where(x[..., :1] > 0.5, math.nan, 1)},
+            r"the element \[0.0, 0.0, 0.0\] takes node 2 of the rule to \[nan, nan\]",
+        ),
+        ({"density": lambda x: 0 * x[..., 0]}, r"must be positive and finite; it is -?0 at \[-1.0, -1.0\]"),
+        ({"density": lambda x: x}, r"one number a point, shape \(9,\); got \(9, 2\)"),
+    ],
+)
+def test_parts_of_a_space_that_give_no_answer(part, message) -> None:
+    """Each is refused with the site, the element or the point that shows it."""
+    space = replace(plane_under_se2(), **part)
+    with pytest.raises(mc.GeometryError, match=message):
+        mc.Pullback.by_action(space, plane_sites((3, 3)), mc.TangentRule.grid((3, 3), 1.0))

@@ -2,6 +2,7 @@
 
 import ast
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -246,6 +247,41 @@ def test_a_refusal_by_the_action_is_reported() -> None:
     assert math.isnan(found[SECTION].figure)
 
 
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ({"act": lambda g, x: x @ torch.zeros(5, 5, dtype=torch.float64)}, "RuntimeError: mat1 and mat2"),
+        ({"act": lambda g, x: x[..., 7]}, "IndexError: index 7 is out of bounds"),
+        ({"act": lambda g, x: x * math.nan}, "must be finite; got nan"),
+        ({"section": lambda p: p}, r"must have last axes \(3\)"),
+        ({"density": lambda x: x}, "the density must have one number a point"),
+        ({"density": lambda x: -torch.ones_like(x[..., 0])}, "must be positive and finite; it is -1 at "),
+        ({"density": lambda x: x[..., 0] * math.nan}, "must be positive and finite; it is nan at "),
+    ],
+)
+def test_parts_that_raise_or_give_no_answer_are_reported_and_not_raised(part, message) -> None:
+    """The parts are functions of a user's own, who wants to know which law was tried."""
+    found = broken(replace(plane_under_se2(), **part))
+    assert found
+    assert all(math.isnan(result.figure) for result in found.values() if "at g" not in result.error)
+    assert any(re.search(message, result.error) for result in found.values()), found
+
+
+def test_what_is_no_space_and_no_group() -> None:
+    generator = torch.Generator()
+    with pytest.raises(mc.GeometryError, match="the space must be a HomogeneousSpace; got Sphere"):
+        check_action(mc.Sphere(), generator)
+    with pytest.raises(mc.GeometryError, match="the group must be a LieGroup; got Sphere"):
+        mc.testing.check_group(mc.Sphere(), generator)
+    with pytest.raises(mc.GeometryError, match="count must be a whole number of at least 1; got 0"):
+        check_action(plane_under_se2(), generator, count=0)
+    for base in ([0.0, 0.0], [0.0, 0.0, 2.0], [0.0, 0.0, math.nan]):
+        with pytest.raises(
+            mc.GeometryError, match=r"the sphere under SO\(3\): the base is no point of Sphere"
+        ):
+            replace(sphere_under_so3(), base=torch.tensor(base, dtype=torch.float64))
+
+
 def test_matrices_that_are_no_lie_algebra() -> None:
     basis = torch.zeros(2, 3, 3, dtype=torch.float64)
     basis[0, 0, 1], basis[0, 1, 0], basis[1, 1, 2], basis[1, 2, 1] = -1, 1, -1, 1
@@ -255,5 +291,7 @@ def test_matrices_that_are_no_lie_algebra() -> None:
         MatrixGroup("one turn twice", basis[:1].repeat(2, 1, 1))
     with pytest.raises(mc.GeometryError, match=r"must have shape \(dim, m, m\)"):
         MatrixGroup("no square", torch.zeros(1, 2, 3))
+    with pytest.raises(mc.GeometryError, match=r"must have shape \(dim, m, m\), dim ≥ 1; got \(0, 3, 3\)"):
+        MatrixGroup("nothing", basis[:0])
     with pytest.raises(mc.GeometryError, match="a group acts on itself where it is a manifold"):
         mc.homogeneous.group_on_itself(MatrixGroup("turns", basis[:1]))

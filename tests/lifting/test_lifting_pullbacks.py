@@ -162,6 +162,18 @@ def test_the_cost_grows_with_the_square_of_the_orientations():
             '"zero" or "renormalise"',
         ),
         (
+            lambda: lift_pullback(PLANE, plane_sites((3, 3)), torch.zeros(4, 3), RULE),
+            r"elements are what group.sites\(...\) gives; got Tensor",
+        ),
+        (
+            lambda: lift_pullback(mc.Sphere(), plane_sites((3, 3)), SE2().sites((3, 3, 4)), RULE),
+            "the space must be a HomogeneousSpace; got Sphere",
+        ),
+        (
+            lambda: group_pullback(SE2(), torch.zeros(4, 3), group_rule(PLANE, RULE, 4)),
+            r"elements are what group.sites\(...\) gives; got Tensor",
+        ),
+        (
             lambda: lift_pullback(PLANE, plane_sites((3, 3)), SO3().sites(icosphere=0, angles=4), RULE),
             r"sites of SE2\(\)",
         ),

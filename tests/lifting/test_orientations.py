@@ -227,6 +227,8 @@ def test_correlation_on_se2_is_one_between_regular_fields():
         (lambda e: project(random(84, 1), e, "median"), ValueError, '"max" or "mean"'),
         (lambda e: to_fourier(random(84, 1), e, 4), ValueError, "frequencies up to 3"),
         (lambda e: from_fourier(random(12, 4), e, 1), ValueError, r"\(..., 12, 3 C\); got \(12, 4\)"),
+        (lambda e: to_fourier(torch.ones(84, 1, dtype=torch.int64), e), ValueError, "got torch.int64"),
+        (lambda e: from_fourier(torch.ones(12, 3, dtype=torch.int64), e, 1), ValueError, "got torch.int64"),
         (lambda e: fourier_type(-1), GeometryError, "limit"),
         (lambda e: regular_to_irreps(0), GeometryError, "order"),
         (lambda e: orientation_angles(mc.Sphere().sites(icosphere=1)), GeometryError, "IcosphereSites"),
