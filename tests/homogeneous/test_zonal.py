@@ -148,3 +148,32 @@ def test_the_check_sees_a_kernel_that_is_not_zonal() -> None:
     )
     assert not report.passed
     assert report.constraint > 0.3, str(report)
+
+
+def test_the_spectral_answer_of_torch_harmonics() -> None:
+    """On its own grid, by its own transform: there and back with every degree times its eigenvalue.
+
+    Where that library is installed. The correlation is evaluated at its grid by the elements of the section.
+    """
+    harmonics = pytest.importorskip("torch_harmonics")
+    rows, columns = 17, 32
+    forward = harmonics.RealSHT(rows, columns, lmax=LIMIT + 1, mmax=LIMIT + 1, grid="equiangular").double()
+    back = harmonics.InverseRealSHT(
+        rows, columns, lmax=LIMIT + 1, mmax=LIMIT + 1, grid="equiangular"
+    ).double()
+    colatitude = torch.linspace(0, math.pi, rows, dtype=torch.float64)  # both poles are on it
+    longitude = 2 * math.pi / columns * torch.arange(columns, dtype=torch.float64)
+    theta, phi = torch.meshgrid(colatitude, longitude, indexing="ij")
+    points = torch.stack([theta.sin() * phi.cos(), theta.sin() * phi.sin(), theta.cos()], dim=-1)
+    factors = [eigenvalue(degree) for degree in range(LIMIT + 1)]
+    image = band_limited(points.reshape(-1, 3), [1.0] * len(factors)).reshape(rows, columns)
+    expected = back(forward(image) * torch.tensor(factors, dtype=torch.float64)[:, None])
+    errors = []
+    for shape in SIZES["equiangular"]:
+        sites = SPHERE.sites(equiangular=shape)
+        elements = SPACE.section(points.reshape(-1, 3))
+        pull = mc.Pullback.by_action(SPACE, sites, RULE, elements=elements)
+        out = mc.correlate(band_limited(sites.points, [1.0] * len(factors)), KERNEL, pull)
+        errors.append(float((out.reshape(rows, columns) - expected).abs().max() / expected.abs().max()))
+    assert errors[1] < BOUNDS["equiangular", "by_action"], errors
+    assert math.log2(errors[0] / errors[1]) == pytest.approx(2, abs=0.25), errors
