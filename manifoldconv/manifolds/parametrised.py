@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -19,11 +19,12 @@ from manifoldconv.manifolds.parametrised_flow import Flow, OdeSolver
 from manifoldconv.manifolds.parametrised_metric import (
     Field,
     LocalGeometry,
+    RevolutionGeometry,
     forward_derivative,
     induced_metric,
     partial_derivatives,
 )
-from manifoldconv.manifolds.parametrised_shooting import shoot
+from manifoldconv.manifolds.parametrised_shooting import shortest
 from manifoldconv.manifolds.parametrised_sites import ParametrisedSites, phase_along_segment
 from manifoldconv.manifolds.parametrised_trace import mirrors_across, trace
 from manifoldconv.orthogonal import rotation_matrix
@@ -158,25 +159,21 @@ class ParametrisedSurface(Manifold):
         )
 
     def log(self, x: Tensor, y: Tensor) -> Tensor:
-        """The shortest v `(..., 2)` that shooting finds with exp(x, v) = y; NaN where it finds none.
+        """The shortest v `(..., 2)` with exp(x, v) = y that is found; NaN where none is, or it leaves the surface.
 
-        Broyden's quasi-Newton iteration with halved steps, started from the straight line of coordinates and,
-        round each periodic coordinate, from that the other way round. It converges where |K| r² is below
-        about 1 over the segment whatever the coordinates, and mostly up to the first conjugate point.
+        Collocation finds the geodesics to y, straight ahead and the other way round each periodic coordinate, and how
+        exp stretches along them; Newton's iteration with that derivative, usually one step, then brings the end that
+        the solver gives to y: to 3 times its relative tolerance (to rounding with equal steps), in units of the
+        distance plus 1. Where collocation finds nothing, Broyden's iteration starts from the straight line of
+        coordinates. It converges where |K| r² is below about 1 over the segment whatever the coordinates, and mostly
+        up to the first conjugate point.
         """
         x, y = broadcast(x=self._points("x", x), y=self._points("y", y))
-        start, target = x.reshape(-1, 2), y.reshape(-1, 2)
-        found = torch.full_like(start, math.nan)
-        for goal in self._images(start, target):
-            # A curve of length L moves a coordinate by at most L max √g^ii: some images are too far to be
-            # nearer.
-            length = torch.linalg.vector_norm(found.detach(), dim=-1).nan_to_num(nan=math.inf)
-            least = ((goal - start).detach().abs() / self._fastest).amax(-1)
-            rays = torch.nonzero(least < length)[:, 0]
-            other = shoot(self._flow, start[rays], goal[rays])
-            better = torch.linalg.vector_norm(other.detach(), dim=-1) < length[rays]
-            found = found.index_copy(0, rays[better], other[better])
-        return found.reshape(x.shape)
+        start = x.reshape(-1, 2)
+        goals = self._images(start, y.reshape(-1, 2))
+        # A curve of length L moves a coordinate by at most L max √g^ii: some images are too far to be nearer.
+        least = ((goals - start).detach().abs() / self._fastest).amax(-1)
+        return shortest(self._flow, start, goals, least).reshape(x.shape)
 
     def transport_between(self, x: Tensor, y: Tensor) -> Tensor:
         """`(..., 2, 2)`: along the geodesic of `log`; NaN where there is none."""
@@ -269,15 +266,12 @@ class ParametrisedSurface(Manifold):
         turns = torch.round(step.detach() / self.size)
         return step - torch.where(torch.tensor(tuple(self.periodic)), turns * self.size, 0.0)
 
-    def _images(self, start: Tensor, target: Tensor) -> list[Tensor]:
-        """Where the target lies, seen straight ahead and the other way round each periodic coordinate."""
+    def _images(self, start: Tensor, target: Tensor) -> Tensor:
+        """Where the target lies, seen straight ahead and the other way round each periodic coordinate: `(I, N, 2)`."""
         step = self._nearest(target - start)
         back = torch.where(step.detach() > 0, -self.size, self.size)
-        choices = [(0.0, 1.0) if flag else (0.0,) for flag in self.periodic]
-        return [
-            start + step + back * torch.tensor(choice, dtype=torch.float64)
-            for choice in itertools.product(*choices)
-        ]
+        choices = itertools.product(*[(0.0, 1.0) if flag else (0.0,) for flag in self.periodic])
+        return start + step + back * torch.tensor(list(choices), dtype=torch.float64)[:, None]
 
     def _lattice(self, count: int) -> Tensor:
         """`(count, count, 2)`: points over the closed domain."""
@@ -363,6 +357,8 @@ class SurfaceOfRevolution(ParametrisedSurface):
             periodic=(closed, True),
             solver=solver or OdeSolver(),
         )
+        geometry = RevolutionGeometry(metric, profile=profile)
+        object.__setattr__(self, "_flow", replace(self._flow, geometry=geometry))
 
 
 def _checked_domain(domain: Any) -> tuple[Tensor, Tensor]:

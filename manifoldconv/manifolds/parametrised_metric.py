@@ -120,6 +120,26 @@ class LocalGeometry:
         return self.metric(u).to(torch.float64)
 
 
+@dataclass(frozen=True, kw_only=True)
+class RevolutionGeometry(LocalGeometry):
+    """Of a surface of revolution: g = diag(ρ'² + z'², ρ²), of which ω = ρ' / √(ρ'² + z'²) dφ needs no derivative.
+
+    Attributes:
+        profile: s to (ρ, z).
+    """
+
+    profile: Field
+
+    def frame_and_connection(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """From the first derivative of the profile."""
+        s = u[..., 0]
+        curve, slope = forward_derivative(self.profile, s, torch.ones_like(s))
+        curve, slope = curve.to(torch.float64), slope.to(torch.float64)
+        speed = slope.square().sum(-1).sqrt()
+        frame = torch.diag_embed(torch.stack([1 / speed, 1 / curve[..., 0]], dim=-1))
+        return frame, torch.stack([torch.zeros_like(s), slope[..., 0] / speed], dim=-1)
+
+
 def _root_determinant(g: Tensor) -> Tensor:
     return (g[..., 0, 0] * g[..., 1, 1] - g[..., 0, 1] ** 2).sqrt()
 

@@ -62,7 +62,7 @@ def _until_boundary(
         # Those that stay inside go to their end; one that ends next to the boundary may have left after all.
         staying = rays[~suspected.any(dim=0)]
         ends, phases = (end[-1] for end in flow.advance(u[staying], v[staying], remaining[staying]))
-        left = (_beyond(flow, ends.detach()) > _ON_BOUNDARY) & ~looked_at_end[staying]
+        left = (beyond(flow, ends.detach()) > _ON_BOUNDARY) & ~looked_at_end[staying]
         looked_at_end[staying[left]] = True
         after[-1, staying[left]], outside[-1, staying[left]] = 1 - 1 / _SAMPLES, 1.0
         here = here.index_copy(0, staying[~left], ends[~left])
@@ -108,7 +108,7 @@ def _suspected_exits(flow: Flow, u: Tensor, v: Tensor, remaining: Tensor) -> tup
     places = rest**2 * ((1 + 2 * inside) * a + inside * forth) + inside**2 * (
         (1 + 2 * rest) * b - rest * back
     )
-    farthest, where = _beyond(flow, places).max(dim=0)
+    farthest, where = beyond(flow, places).max(dim=0)
     after = torch.full(near.shape, math.inf, dtype=torch.float64)
     outside = after.clone()
     seen = farthest > _ON_BOUNDARY
@@ -119,7 +119,7 @@ def _suspected_exits(flow: Flow, u: Tensor, v: Tensor, remaining: Tensor) -> tup
     return after, outside
 
 
-def _beyond(flow: Flow, u: Tensor) -> Tensor:
+def beyond(flow: Flow, u: Tensor) -> Tensor:
     """How far points lie outside, in parts of the domain."""
     return ((u - flow.clamp(u)).abs() / (flow.high - flow.low).nan_to_num(posinf=1.0)).amax(-1)
 
