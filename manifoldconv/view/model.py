@@ -37,10 +37,17 @@ from manifoldconv.view.trail import Trail
 RADII = (2.0, 3.0, 4.0, 6.0, 8.0)  # in mean edges
 IMPULSE = "impulse where you picked"
 NAMED = ("z", "y", "x", "noise:1", "mean-curvature", "gaussian-curvature")
+SLOW, VECTOR = (
+    6e7,
+    4,
+)  # readings that take more than a second or so on two cores; scalars as long as a vector takes
+DRAFT = 2.0  # how much farther apart its nodes are
 KEPT_BYTES = 3e8  # of responses that are kept for when they are asked for again
 
 Watch = Callable[[float], None]
-Key = tuple[float, bool, str]  # of what is swept: radius in mean edges, whether it reads vectors, signal
+Key = tuple[
+    float, bool, str, bool
+]  # of what is swept: radius, whether it reads vectors, signal, whether a draft
 
 LABELS = {
     "signal": "signal",
@@ -161,17 +168,23 @@ class Workbench:
 
     # -- signals and responses --------------------------------------------------------------------------------------
 
-    def ready(self, state: State) -> bool:
+    def ready(self, state: State, draft: bool = False) -> bool:
         """Whether the response can be given at once."""
-        return self._key(state) in self._swept
+        return self._key(state, draft) in self._swept
 
-    def prepare(self, state: State, watch: Watch = lambda done: None) -> Tensor:
+    def slow(self, state: State) -> bool:
+        """Whether a person would wait for the response, so that a draft should come first."""
+        readings = len(self.rule(state.choices)) * len(self.sites)
+        return not self.ready(state) and readings * (VECTOR if state.choices.fields == VECTORS else 1) > SLOW
+
+    def prepare(self, state: State, watch: Watch = lambda done: None, draft: bool = False) -> Tensor:
         """Read the signal along all rays, as far as the response asks for; at once where that is done.
 
         Not to be called by who holds the lock: others have it in between.
 
         Args:
             watch: called with the share that is done, while others have the lock; may raise `Interrupted`.
+            draft: with nodes half as dense.
 
         Returns:
             `(N, B)`, or for kernels between vectors `(N, 2)`.
@@ -179,24 +192,24 @@ class Workbench:
         Raises:
             Interrupted: after `stop`.
         """
-        key = self._key(state)
+        key = self._key(state, draft)
         # Whoever else wants the same waits for it; the lock for everything is given away in between.
         with self._flights.setdefault(key, threading.Lock()), self.lock:
             if key not in self._swept:
-                self._swept[key] = self._sweep(state, self._taking_turns(watch))
+                self._swept[key] = self._sweep(state, self._taking_turns(watch), draft)
             swept = self._swept[key]
             self._swept.move_to_end(key)
             while len(self._swept) > 1 and self._bytes() > KEPT_BYTES:
                 self._swept.popitem(last=False)
             return swept
 
-    def _sweep(self, state: State, watch: Watch) -> Tensor:
+    def _sweep(self, state: State, watch: Watch, draft: bool) -> Tensor:
         choices, signal = state.choices, self.signal(state)
         if choices.fields == VECTORS:
-            rule = self.rule(choices)
+            rule = self.rule(choices, draft)
             factors, values = vector_factors(rule), self.vectors(signal)
         else:
-            basis = self._basis(choices)
+            basis = self._basis(choices, draft)
             rule, factors, values = basis.rule, basis.factors(), signal.values
         return sweep(self.surface, self.frames, rule, factors, values, watch)
 
@@ -237,40 +250,45 @@ class Workbench:
         spec = state.choices.signal
         return f"delta:{nearest_corner(self.surface, state.trail.base)}" if spec == IMPULSE else spec
 
-    def _key(self, state: State) -> Key:
+    def _key(self, state: State, draft: bool) -> Key:
         """All kernels that read scalars share what is swept."""
         choices = state.choices
-        return choices.edges, choices.fields == VECTORS, self._spec(state)
+        return choices.edges, choices.fields == VECTORS, self._spec(state), draft
 
-    def rule(self, choices: Choices) -> TangentRule:
+    def rule(self, choices: Choices, draft: bool = False) -> TangentRule:
         """The nodes of the chosen kernel."""
-        return rule_for(self.radius(choices.edges), self.surface.mean_edge_length, choices.fields)
+        return rule_for(self.radius(choices.edges), self._spacing(draft), choices.fields)
 
-    def _basis(self, choices: Choices) -> Basis:
-        return Basis.of(self.radius(choices.edges), self.surface.mean_edge_length)
+    def _basis(self, choices: Choices, draft: bool) -> Basis:
+        return Basis.of(self.radius(choices.edges), self._spacing(draft))
 
-    def entry(self, choices: Choices) -> Entry:
+    def _spacing(self, draft: bool) -> float:
+        """How far apart nodes may be."""
+        return (DRAFT if draft else 1.0) * self.surface.mean_edge_length
+
+    def entry(self, choices: Choices, draft: bool = False) -> Entry:
         """The chosen kernel."""
-        return entries(choices.fields, self.radius(choices.edges), self.rule(choices))[choices.kernel]
+        radius, rule = self.radius(choices.edges), self.rule(choices, draft)
+        return entries(choices.fields, radius, rule)[choices.kernel]
 
     def signal(self, state: State) -> Signal:
         """The chosen signal: one channel at the vertices."""
         with self.lock:
             return self._read(self._spec(state))
 
-    def response(self, state: State) -> Tensor:
+    def response(self, state: State, draft: bool = False) -> Tensor:
         """`(N, C)`: the signal correlated with the kernel, in the frames of `frames`; prepared where needed.
 
         Nothing is asked about admissibility here. Not to be called by who holds the lock, as `prepare`.
         """
         choices = state.choices
-        swept = self.prepare(state)
+        swept = self.prepare(state, draft=draft)
         with self.urgent():
-            signal, entry = self.signal(state), self.entry(choices)
+            signal, entry = self.signal(state), self.entry(choices, draft)
             if choices.fields == VECTORS:
                 values = respond_with_vectors(entry, swept)
             else:
-                values = self._basis(choices).respond(entry, signal.values, swept)
+                values = self._basis(choices, draft).respond(entry, signal.values, swept)
             return torch.where((self.sites.area > 0)[:, None], values, 0.0)
 
     def vectors(self, signal: Signal) -> Tensor:

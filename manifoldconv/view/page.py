@@ -319,26 +319,33 @@ class Page:
             begun = time.perf_counter()
             verdict = shown.verdict(self.workbench, state)
             self.verdict.content = verdict.text
-            if verdict.admitted and not self._prepared(state):
+            computes = verdict.admitted and state.choices.show == "response"
+            if computes and self.workbench.slow(state):
+                if not self._prepared(state, draft=True):
+                    return
+                self._show(shown.painting(self.workbench, state, verdict, begun, draft=True))
+            if computes and not self._prepared(state):
                 return
-            painting = shown.painting(self.workbench, state, verdict, begun)
-            with self.workbench.urgent():
-                coloured = self.display.glb(painting.values, painting.scale)
-            self.painting.content = painting.text
-            self.bar.content = colour_bar(painting.scale)
-            self._surface = self.client.scene.add_glb("/surface", coloured)
-            self._bind()
+            self._show(shown.painting(self.workbench, state, verdict, begun))
             self._painted = wanted
+
+    def _show(self, painting: shown.Painting) -> None:
+        """New colours, and what they mean."""
+        with self.workbench.urgent():
+            coloured = self.display.glb(painting.values, painting.scale)
+        self.painting.content = painting.text
+        self.bar.content = colour_bar(painting.scale)
+        self._surface = self.client.scene.add_glb("/surface", coloured)
+        self._bind()
 
     def _wanted(self, state: State) -> Any:
         """What decides the colours: the choices, and where one picked if an impulse sits there."""
         at = model.nearest_corner(self.workbench.surface, state.trail.base)
         return state.choices, at if state.choices.signal == model.IMPULSE else None
 
-    def _prepared(self, state: State) -> bool:
+    def _prepared(self, state: State, draft: bool = False) -> bool:
         """Compute what the response needs; False where that failed, which is then said, or is no longer wanted."""
-        if state.choices.show == "signal":
-            return True
+        before = "" if draft or not self.workbench.ready(state, draft=True) else self.painting.content
         told = time.perf_counter()
 
         def watch(done: float) -> None:
@@ -347,10 +354,14 @@ class Page:
                 raise model.Interrupted  # whoever chose anew is waiting to paint
             if time.perf_counter() - told > PATIENCE:
                 told = time.perf_counter()
-                self.painting.content = f"Computing, {done:.0%} done; the colours are still those of before."
+                self.painting.content = (
+                    f"{before}: {done:.0%} done."
+                    if before
+                    else f"Computing, {done:.0%} done; the colours are still those of before."
+                )
 
         try:
-            self.workbench.prepare(state, watch)
+            self.workbench.prepare(state, watch, draft)
         except model.Interrupted:
             return False
         except (GeometryError, MemoryError) as error:

@@ -24,6 +24,7 @@ Color = tuple[float, float, float]
 CLIP = 0.005  # share of the values that may lie beyond the colour scale
 SMALL = 1e-9
 RAYS = 72  # by which it is told whether a disc lies on the surface
+FINER = " with fewer rays; a finer answer is being computed"
 FLIPPED = -0.9
 """A kernel counts as flipped where its correlation with what it was is below this (-1: minus itself)."""
 
@@ -117,11 +118,18 @@ def verdict(workbench: Workbench, state: State) -> Verdict:
     return judged(workbench, workbench.entry(state.choices), state.choices.edges)
 
 
-def painting(workbench: Workbench, state: State, judgement: Verdict, begun: float | None = None) -> Painting:
+def painting(
+    workbench: Workbench,
+    state: State,
+    judgement: Verdict,
+    begun: float | None = None,
+    draft: bool = False,
+) -> Painting:
     """The signal, or the response where the kernel is admitted.
 
     Args:
         begun: when it was asked for (`time.perf_counter`), for the time that it took; None: now.
+        draft: with fewer nodes, which is then said.
     """
     signal = workbench.signal(state)
     if state.choices.show == "signal" or not judgement.admitted:
@@ -129,10 +137,12 @@ def painting(workbench: Workbench, state: State, judgement: Verdict, begun: floa
         title = f"Signal {signal.label}" + ("" if judgement.admitted else " (there is no response)")
         return _painted(values, title)
     begun = time.perf_counter() if begun is None else begun
-    response = workbench.response(state)
+    response = workbench.response(state, draft)
     seconds = time.perf_counter() - begun
     values, what = _one_number(response, state.choices.fields)
-    return _painted(values, f"{what} to {signal.label}", f", computed in {_duration(seconds)}")
+    return _painted(
+        values, f"{what} to {signal.label}", f", computed in {_duration(seconds)}{FINER if draft else ''}"
+    )
 
 
 def _one_number(response: Tensor, fields: str) -> tuple[Tensor, str]:

@@ -209,6 +209,26 @@ def test_rays_to_be_traced_do_not_grow_with_kernels_signals_or_nodes(
     assert sum(traced) == bench.surface.n_vertices * (angles + wider)
 
 
+@pytest.mark.parametrize("fields", [SCALARS, VECTORS])
+def test_a_draft_comes_where_one_would_wait_and_is_near_the_answer(
+    on_sphere: Workbench, fields: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Workbench(on_sphere.surface)
+    state = model.choose(bench, model.start(bench), fields=fields, edges=8.0)
+    assert not bench.slow(state)  # a small mesh
+    monkeypatch.setattr(model, "SLOW", 1e4)
+    assert bench.slow(state)
+    assert len(bench.rule(state.choices, draft=True)) < 0.5 * len(bench.rule(state.choices))
+    draft = bench.response(state, draft=True)
+    assert bench.slow(state)  # still to come
+    answer = bench.response(state)
+    assert not bench.slow(state)
+    assert 0 < float((draft - answer).norm()) < 0.02 * float(answer.norm())  # a smooth signal
+    judgement = shown.verdict(bench, state)
+    assert "finer answer is being computed" in shown.painting(bench, state, judgement, draft=True).text
+    assert "finer" not in shown.painting(bench, state, judgement).text
+
+
 def test_what_is_kept_stays_within_bounds(on_sphere: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Workbench(on_sphere.surface)
     state = model.start(bench)
