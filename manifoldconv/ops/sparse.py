@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +10,7 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
+from manifoldconv.ops.backends.plain import sum_compressed
 from manifoldconv.ops.backends.rows import sum_rows
 
 
@@ -53,12 +52,25 @@ class SparseOperator:
             return self(field.to(torch.float32)).to(field.dtype)
         batch, channels = field.shape[:-2], field.shape[-1]
         columns = field.movedim(-2, 0).flatten(1)
-        out = _Apply.apply(columns, self.to(field.device, field.dtype))
+        differentiated = torch.is_grad_enabled() and field.requires_grad
+        adjoint = self.transposed._arrays(field.device, field.dtype) if differentiated else []
+        out = sparse(columns, self._arrays(field.device, field.dtype), adjoint)
         return out.reshape(self.shape[0], *batch, channels).movedim(0, -2)
 
-    @cached_property
+    @property
     def transposed(self) -> SparseOperator:
-        """The transposed operator; built once."""
+        """The transposed operator; built once. `torch.compile` cannot build it: ask for it before."""
+        known: SparseOperator | None = self.__dict__.get("_transposed")
+        if known is None:
+            if torch.compiler.is_compiling():
+                raise RuntimeError(
+                    "the transposed operator, which gradients need, is not built yet; read `operator.transposed` once "
+                    "before compiling"
+                )
+            known = self.__dict__["_transposed"] = self._transpose()
+        return known
+
+    def _transpose(self) -> SparseOperator:
         matrix = self.to_scipy().T.tocsr()
         matrix.sort_indices()
         return SparseOperator(
@@ -91,31 +103,46 @@ class SparseOperator:
         arrays = (self.values.detach().cpu().numpy(), self.column.cpu().numpy(), self.row_start.cpu().numpy())
         return scipy.sparse.csr_array(arrays, shape=self.shape)
 
-    @cached_property
-    def _short_column(self) -> Tensor:
-        """Half the bytes to read wherever they suffice."""
-        return self.column.to(torch.int32) if self.n_columns < 2**31 else self.column
-
-    @cached_property
-    def _torch(self) -> Tensor:
-        with warnings.catch_warnings():
-            # torch says once a process that such tensors are "in beta state".
-            warnings.filterwarnings("ignore", "Sparse CSR tensor support", UserWarning)
-            return torch.sparse_csr_tensor(
-                self.row_start, self.column, self.values, self.shape, check_invariants=False
-            )
+    def _arrays(self, device: torch.device, dtype: torch.dtype) -> list[Tensor]:
+        """row_start, column and values as a field wants them; columns of half the bytes where they suffice."""
+        known: dict[Any, list[Tensor]] = self.__dict__.setdefault("_ready", {})
+        if (device, dtype) in known:
+            return known[device, dtype]
+        narrow = device.type == "cpu" and self.n_columns < 2**31  # torch's own products want 64 bits
+        column = self.column.to(device, torch.int32 if narrow else torch.int64)
+        found = [self.row_start.to(device), column, self.values.to(device, dtype)]
+        if not torch.compiler.is_compiling():
+            known[device, dtype] = found
+        return found
 
 
-class _Apply(torch.autograd.Function):
-    """A @ f, whose backward pass is Aᵀ @ g."""
+@torch.library.custom_op("manifoldconv::sparse", mutates_args=())
+def sparse(field: Tensor, arrays: list[Tensor], adjoint: list[Tensor]) -> Tensor:
+    """Compressed rows times a field `(N, C)`: `(P, C)`.
 
-    @staticmethod
-    def forward(ctx: Any, field: Tensor, operator: SparseOperator) -> Tensor:
-        ctx.operator = operator
-        if field.device.type == "cpu":
-            return sum_rows(field, operator.row_start, operator._short_column, operator.values)
-        return operator._torch @ field
+    `arrays` are row_start, column and values; `adjoint` the same of the transposed rows, for the gradient, or nothing.
+    """
+    row_start, column, values = arrays
+    if field.device.type == "cpu":
+        return sum_rows(field, row_start, column, values)
+    return sum_compressed(row_start, column, values, field)
 
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return _Apply.apply(grad, ctx.operator.transposed), None
+
+@sparse.register_fake
+def _(field: Tensor, arrays: list[Tensor], adjoint: list[Tensor]) -> Tensor:
+    return field.new_empty(arrays[0].shape[0] - 1, field.shape[1])
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    _, arrays, adjoint = inputs
+    ctx.save_for_backward(*arrays, *adjoint)
+
+
+def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor, list[None], list[None]]:
+    arrays, adjoint = list(ctx.saved_tensors[:3]), list(ctx.saved_tensors[3:])
+    if not adjoint:
+        raise RuntimeError("the transposed rows are missing, which the gradient of a sparse operator needs")
+    return sparse(grad, adjoint, arrays), [None] * len(arrays), [None] * len(adjoint)
+
+
+sparse.register_autograd(_differentiate, setup_context=_keep)

@@ -6,6 +6,7 @@ import torch
 import manifoldconv as mc
 from manifoldconv.kernels import RadialBasis
 from manifoldconv.ops.library import collapsed, collapsed_backward
+from manifoldconv.ops.sparse import sparse
 
 SO2 = mc.StructureGroup.special_orthogonal(2)
 
@@ -87,3 +88,44 @@ def test_autocast_leaves_the_integral_in_single_precision(half):
     out.sum().backward()
     assert leaf.grad.dtype == half
     assert parameter.grad.dtype == torch.float32
+
+
+@pytest.fixture(scope="module")
+def fixed():
+    """The operators of fixed kernels, on scalars and between field types."""
+    sphere = mc.Sphere()
+    pull = mc.Pullback.build(sphere, sphere.sites(icosphere=1), mc.TangentRule.polar(0.8, 2, 12))
+    space = mc.KernelSpace("1x0 + 1x1", "1x1", SO2)
+    typed = pull.operator(space.kernel(random(space.dimension, dtype=torch.float64)))
+    return pull.operator(mc.kernels.gaussian(0.4)), typed
+
+
+def test_opcheck_of_fixed_kernels(fixed):
+    operator, _ = fixed
+    place = (torch.device("cpu"), torch.float32)
+    arrays, adjoint = operator._arrays(*place), operator.transposed._arrays(*place)
+    torch.library.opcheck(sparse, (random(42, 3).requires_grad_(), arrays, adjoint))
+
+
+def test_fixed_kernels_compiled_as_one_graph(fixed):
+    for operator, channels in zip(fixed, (2, 3), strict=True):
+        torch._dynamo.reset()
+        layer = torch.compile(lambda op, f: torch.relu(op(f)), fullgraph=True, backend="aot_eager")
+        field = random(5, 42, channels).requires_grad_()
+        wanted = torch.relu(operator(field))
+        wanted_gradient = torch.autograd.grad(wanted.square().sum(), field)
+        with torch.no_grad():
+            assert torch.equal(layer(operator, field), wanted)
+        found = layer(operator, field)
+        assert torch.equal(found, wanted)
+        assert torch.equal(torch.autograd.grad(found.square().sum(), field)[0], wanted_gradient[0])
+
+
+def test_a_transpose_is_not_built_while_compiling():
+    sphere = mc.Sphere()
+    pull = mc.Pullback.build(sphere, sphere.sites(icosphere=0), mc.TangentRule.polar(0.8, 2, 12))
+    operator = pull.operator(mc.kernels.gaussian(0.4))
+    torch._dynamo.reset()
+    layer = torch.compile(lambda op, f: op(f), fullgraph=True, backend="aot_eager")
+    with pytest.raises(torch._dynamo.exc.Unsupported, match=r"operator\.transposed"):
+        layer(operator, random(12, 1).requires_grad_())
