@@ -102,7 +102,8 @@ def _coordinates(surface: MeshSurface) -> Tensor:
     embedding, area = surface.embedding, surface.face_areas
     centroid = torch.from_numpy(embedding.corners).mean(dim=1)
     centre = (centroid * area[:, None]).sum(dim=0) / area.sum()
-    return (torch.from_numpy(embedding.vertices) - centre) / math.sqrt(surface.area)
+    # In the unit of the curvatures: the sphere of this area has radius 1.
+    return (torch.from_numpy(embedding.vertices) - centre) / math.sqrt(surface.area / (4 * math.pi))
 
 
 def _normals(surface: MeshSurface) -> Tensor:

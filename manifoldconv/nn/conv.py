@@ -22,6 +22,8 @@ from manifoldconv.representations import Representation
 
 Radial = Literal["gaussian_rings", "bumps"]
 HALF = (torch.float16, torch.bfloat16)
+KERNELS = 0.1
+"""The share of the kernels in the mean square of an output at the start; the rest comes from the site itself."""
 
 
 class TangentConv(FieldModule):
@@ -56,18 +58,23 @@ class TangentConv(FieldModule):
         bias: whether to add b, with ρ_out(h) b = b: on scalars, and on what holds them ("regular").
         unreached: what to do about a summand of the output that no admissible kernel reaches from the input, such as
             "sign" from scalars with O(2). "refuse": an error. "zero": it is there, and 0.
+        gain: the mean square of the output at the start, relative to the input's; below 1 for the last layer of a
+            branch beside an identity (`ResidualBlock`).
 
     Attributes:
         weight: `(B,)`, in the order of the `KernelSpace`, for kernels of integral 1 of their absolute value; see
             `kernel` for the kernel itself.
         own: the map A, a `Linear`, or None.
 
-    At the start the weights are independent and normal. Half of an output's mean square comes from the site itself,
-    and half from the kernels, for the plane wave that these keep best (on flat space, with inputs of equal mean square
-    in every channel); for all other waves less, as a kernel averages over its disc. So in the mean no field gains over
-    depth, one that is smooth on the scale of R loses little, and the finest noise loses no more than a half a layer
-    (on a sphere of 2562 vertices smooth fields kept 0.06 to 0.9 of their mean square over 12 layers, by field type).
-    `calibrate` makes each layer keep the mean square of the fields that you have.
+    At the start A is a random isometry, and the kernels' weights are independent and normal; a tenth of an output's
+    mean square comes from the kernels, for the plane wave that these keep best, and nine times that from the site
+    itself. A kernel answers to any other wave less (it is of mass 1), so that the mean square of any field whatever,
+    smooth or noise, is multiplied by 0.95 to 1.05 a layer, in the mean over weights, for inputs of equal mean square
+    in every channel on flat space: by 0.53 to 1.88 over 12 layers. Neither the gain of constants nor that of white
+    noise would do as the scale: they differ by an order of magnitude, and what a network sees is in between.
+    A summand of the output that the site itself can't reach (vectors from scalars; all with self_interaction=False)
+    comes from the kernels alone: it has the mean square of the input for the wave that they keep best, and less for
+    others. `calibrate` makes each layer keep the mean square of the fields that you have.
 
     Raises `ValueError` where a summand of the output can't be reached from the input (`unreached`); at call
     `HolonomyError` where the group of the pullback's frames is not held by the layer's.
@@ -96,6 +103,7 @@ class TangentConv(FieldModule):
         self_interaction: bool = True,
         bias: bool = True,
         unreached: Literal["refuse", "zero"] = "refuse",
+        gain: float = 1.0,
     ) -> None:
         super().__init__()
         self.rep_in, self.rep_out = type_pair(rep_in, rep_out, group)
@@ -117,7 +125,9 @@ class TangentConv(FieldModule):
         if rule is not None:
             self._check_angles(rule)
         own = intertwiners(self.rep_in, self.rep_out) if self_interaction else None
-        scale, std, own_std = _moments(space, radial, own)
+        if not 0 < gain < math.inf:
+            raise ValueError(f"gain must be positive and finite; got {gain!r}")
+        scale, std, own_gains = _moments(space, radial, own, gain)
         if unreached not in ("refuse", "zero"):
             raise ValueError(f'unreached must be "refuse" or "zero"; got {unreached!r}')
         if unreached == "refuse":
@@ -125,7 +135,9 @@ class TangentConv(FieldModule):
         self.register_exact("scale", scale)
         self._std = std
         self.weight = torch.nn.Parameter(torch.empty(space.dimension, dtype=torch.float32))
-        self.own = Linear(self.rep_in, self.rep_out, bias=False, _std=own_std, _partial=True) if own else None
+        self.own = (
+            Linear(self.rep_in, self.rep_out, bias=False, _gains=own_gains, _partial=True) if own else None
+        )
         self.shift = Bias(self.rep_out) if bias else None
         self.reset_parameters()
 
@@ -281,35 +293,36 @@ def _space(
 
 
 def _moments(
-    space: KernelSpace, radial: str, own: list[list[Piece]] | None
+    space: KernelSpace, radial: str, own: list[list[Piece]] | None, gain: float
 ) -> tuple[Tensor, Tensor, list[float]]:
-    """What makes basis kernels of mass 1, the initial deviations of their weights `(B,)`, and those of the map A.
+    """What makes basis kernels of mass 1, the initial deviations of their weights `(B,)`, and the gains of the map A.
 
     A wave of wave number k and mean square 1 in each channel has, after independent weights of variance σ², the mean
     square σ² G(k), G(k) = Σ response(k)² / size_out, in a channel of an output summand: summed over all kernels that
-    reach one copy of it. So σ² = 1 / (2 max_k G) gives half; A has the other half, at every k.
+    reach one copy of it. So σ² = s c / max_k G(k) gives the share s of the mean square c to the wave that is kept best,
+    and A gives (1 - s) c at every k: in all between (1 - s) c and c. With c = 1 / √(1 - s) that is as far below 1 as
+    above it.
     """
     rings, d = space.radial.count, space.group.dimension
     scale = torch.empty(space.dimension, dtype=torch.float64)
     std = torch.empty(space.dimension, dtype=torch.float64)
-    own_std = []
+    own_gains = []
     for number, out in enumerate(space.rep_out.blocks):
         parts = [part for part in space.parts if part.out == out.slice]
-        pieces = own[number] if own is not None else []
-        shared = 0.5 if parts and any(piece.n_weights for piece in pieces) else 1.0
-        gain = torch.zeros(1, dtype=torch.float64)
+        both = bool(parts) and own is not None and any(piece.n_weights for piece in own[number])
+        share, whole = (KERNELS, gain / math.sqrt(1 - KERNELS)) if both else (1.0, gain)
+        most = torch.zeros(1, dtype=torch.float64)
         for part in parts:
             response, _ = wave_response(radial, rings, part.order, d)
-            gain = gain + len(part.solutions) * part.copies[1] / out.irrep.size * response.square().sum(0)
-        deviation = math.sqrt(shared / float(gain.max())) if parts else 0.0
+            most = most + len(part.solutions) * part.copies[1] / out.irrep.size * response.square().sum(0)
+        deviation = math.sqrt(share * whole / float(most.max())) if parts else 0.0
         for part in parts:
             _, mass = wave_response(radial, rings, part.order, d)
             chosen = slice(part.start, part.start + part.angular_count * rings)
             scale[chosen] = (1 / mass).repeat(part.angular_count)
             std[chosen] = deviation
-        fan_in = sum(len(piece.solutions) * piece.copies[1] / out.irrep.size for piece in pieces)
-        own_std.append(math.sqrt(shared / fan_in) if fan_in else 0.0)
-    return scale, std, own_std
+        own_gains.append((1 - share) * whole if both else gain)
+    return scale, std, own_gains
 
 
 def _close(a: float, b: float) -> bool:

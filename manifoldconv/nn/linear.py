@@ -65,7 +65,8 @@ class Linear(FieldModule):
         bias: whether to add a learned vector b with ρ_out(h) b = b; only scalars and what contains them have one.
 
     Attributes:
-        weight: `(n,)`; normal at the start, so that an output has the mean square of the inputs.
+        weight: `(n,)`. At the start A is a random isometry, as near as the group and the sizes let it: between equal
+            types A Aᵀ = 1, so that every input keeps its mean square, and else in the mean over inputs.
         bias: `(m,)`, 0 at the start, or None.
 
     Raises `ValueError` where a summand of the output can't be reached from the input.
@@ -81,7 +82,7 @@ class Linear(FieldModule):
         group: StructureGroup | None = None,
         bias: bool = True,
         *,
-        _std: list[float] | None = None,
+        _gains: list[float] | None = None,
         _partial: bool = False,
     ) -> None:
         super().__init__()
@@ -97,7 +98,8 @@ class Linear(FieldModule):
                 )
             for j, piece in enumerate(row):
                 self.register_exact(f"solutions_{i}_{j}", piece.solutions)
-        self._std = _std if _std is not None else [_fan_in_std(row) for row in rows]
+        # The mean square of each summand of the output at the start, relative to the input's.
+        self._gains = _gains if _gains is not None else [1.0] * len(rows)
         count = sum(piece.n_weights for row in rows for piece in row)
         self.weight = torch.nn.Parameter(torch.empty(count, dtype=torch.float32))
         self.shift = Bias(self.rep_out) if bias else None
@@ -111,11 +113,29 @@ class Linear(FieldModule):
     def reset_parameters(self) -> None:
         """Draw the weights anew, and set the bias to 0."""
         with torch.no_grad():
-            for std, row in zip(self._std, self._layout, strict=True):
-                for _, start, count in row:
-                    self.weight[start : start + count].normal_(std=std)
+            self.weight.normal_()
+            self._set_matrix(self._scaled(_nearest_isometry(self.matrix().detach().cpu().double())))
         if self.shift is not None:
             self.shift.reset_parameters()
+
+    def _scaled(self, matrix: Tensor) -> Tensor:
+        """The rows of each summand times what makes its mean square the gain, for independent inputs of variance 1."""
+        rows = []
+        for summand, gain in zip(self.rep_out.blocks, self._gains, strict=True):
+            own = matrix[summand.slice]
+            before = float(own.square().sum()) / len(own)
+            rows.append(own * math.sqrt(gain / before) if before else own)
+        return torch.cat(rows)
+
+    def _set_matrix(self, matrix: Tensor) -> None:
+        """The weights of an admissible matrix; solutions are orthonormal, so these are inner products with them."""
+        for i, row in enumerate(self._layout):
+            for j, ((out, into), start, count) in enumerate(row):
+                solutions = self._exact[f"solutions_{i}_{j}"]
+                part = matrix[self.rep_out.blocks[i].slice, self.rep_in.blocks[j].slice]
+                part = part.reshape(out, solutions.shape[1], into, solutions.shape[2])
+                weight = torch.einsum("nab,iajb->nij", solutions, part).reshape(count)
+                self.weight[start : start + count] = weight.to(self.weight)
 
     @torch.no_grad()
     def rescale(self, factors: list[float]) -> None:
@@ -188,7 +208,11 @@ class Bias(FieldModule):
         return field + (self.weight @ self.get_buffer("basis")).to(field.dtype)
 
 
-def _fan_in_std(row: list[Piece]) -> float:
-    """σ such that independent weights of variance σ² keep the mean square of a channel."""
-    total = sum(len(piece.solutions) * piece.copies[1] / piece.solutions.shape[1] for piece in row)
-    return 1 / math.sqrt(total) if total else 0.0
+def _nearest_isometry(matrix: Tensor) -> Tensor:
+    """U Vᵀ of the singular value decomposition U S Vᵀ: of all partial isometries the nearest; admissible as A is.
+
+    It is A (AᵀA)^(-1/2), where A is not 0, and so commutes with all that A commutes with.
+    """
+    left, size, right = torch.linalg.svd(matrix, full_matrices=False)
+    kept = size > 1e-6 * size.amax() if size.numel() else size > 0
+    return left[:, kept] @ right[kept]

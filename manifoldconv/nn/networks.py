@@ -60,12 +60,11 @@ class TangentResNet(FieldModule):
         super().__init__()
         self.rep_in, self.rep_out = type_pair(rep_in, rep_out, group)
         inner = type_pair(fields, self.rep_out, self.rep_in.group)[0]
-        if isinstance(blocks, bool) or not isinstance(blocks, int) or blocks < 1:
-            raise ValueError(f"blocks must be a whole number, 1 or more; got {blocks!r}")
+        _check_blocks(blocks)
         self.checkpointing = checkpointing
         self.first = TangentConv(self.rep_in, inner, unreached="zero", **options)
         self.blocks = torch.nn.ModuleList(
-            ResidualBlock(inner, inner, dropout=dropout, **options) for _ in range(blocks)
+            ResidualBlock(inner, inner, dropout=dropout, gain=1 / blocks, **options) for _ in range(blocks)
         )
         self.last = _head(inner, self.rep_out, options)
 
@@ -111,15 +110,19 @@ class TangentUNet(FieldModule):
             raise ValueError("every level of a U-Net has a radius of its own: give neither radius nor rule")
         if isinstance(fields, str) or len(fields) < 1:
             raise ValueError(f"fields must be one field type for each level; got {fields!r}")
+        _check_blocks(blocks)
         self.rep_in, self.rep_out = type_pair(rep_in, rep_out, group)
         inner = [type_pair(rep, self.rep_out, self.rep_in.group)[0] for rep in fields]
         self.checkpointing = checkpointing
         self.first = TangentConv(self.rep_in, inner[0], unreached="zero", **options)
+        gain = 1 / (blocks * (2 * len(inner) - 1))
 
         def chain(into: Representation, out: Representation) -> torch.nn.ModuleList:
             types = [into] + [out] * blocks
             pairs = pairwise(types)
-            return torch.nn.ModuleList(ResidualBlock(a, b, dropout=dropout, **options) for a, b in pairs)
+            return torch.nn.ModuleList(
+                ResidualBlock(a, b, dropout=dropout, gain=gain, **options) for a, b in pairs
+            )
 
         befores = [inner[0], *inner[:-1]]
         self.descent = torch.nn.ModuleList(chain(a, b) for a, b in zip(befores, inner, strict=True))
@@ -152,6 +155,11 @@ class TangentUNet(FieldModule):
             for block in self.ascent[level].children():
                 field = _run(block, field, pull.pulls[level], saved)
         return self.last(field, pull.pulls[0])
+
+
+def _check_blocks(blocks: int) -> None:
+    if isinstance(blocks, bool) or not isinstance(blocks, int) or blocks < 1:
+        raise ValueError(f"blocks must be a whole number, 1 or more; got {blocks!r}")
 
 
 def _head(inner: Representation, rep_out: Representation, options: dict[str, Any]) -> Sequential:

@@ -46,6 +46,8 @@ class ResidualBlock(Residual):
         rep_in, rep_out: field types; strings are those of `group`.
         group: by default that of the types, or O(2).
         dropout: the probability with which a field is dropped, at each site, before the second convolution.
+        gain: the mean square that the branch adds at the start. It is 1 before the second convolution, whatever f is,
+            so that n blocks make 1 to 1 + n gain; give 1 / n.
         options: of the `TangentConv`s: radius, rule, rings, radial, band_limit, self_interaction, bias.
     """
 
@@ -55,6 +57,7 @@ class ResidualBlock(Residual):
         rep_out: Representation | str,
         group: StructureGroup | None = None,
         dropout: float = 0.0,
+        gain: float = 0.125,
         **options: Any,
     ) -> None:
         into, out = type_pair(rep_in, rep_out, group)
@@ -62,7 +65,7 @@ class ResidualBlock(Residual):
         steps += [FieldNorm(out), NormGate(out)]
         if dropout:
             steps.append(FieldDropout(out, dropout))
-        steps.append(TangentConv(out, out, **options))
+        steps.append(TangentConv(out, out, gain=gain, **options))
         super().__init__(Sequential(*steps))
 
     def extra_repr(self) -> str:
@@ -75,8 +78,9 @@ def calibrate(network: torch.nn.Module, field: Tensor, pull: Any) -> None:
 
     One pass through the network; as each layer is reached, the weights of every summand of its output are divided by
     the root of that summand's mean square over sites and channels, relative to the layer's input. What the default
-    initialisation promises for smooth fields on flat space then holds for this field on this mesh (Mishkin and Matas,
-    "All you need is a good init", 2016). Summands that are 0 stay as they are.
+    initialisation promises in the mean over weights then holds for these weights and this field on this mesh, also
+    without self-interaction (Mishkin and Matas, "All you need is a good init", 2016). Summands that are 0 stay as
+    they are.
 
     Args:
         network: any module; its `TangentConv`s are changed in place.

@@ -73,6 +73,16 @@ def test_the_mean_of_the_heat_kernel_signature_is_one(fox: mc.MeshSurface) -> No
     assert torch.allclose(area @ h / area.sum(), torch.ones(8, dtype=torch.float64), atol=1e-10)
 
 
+def test_coordinates_and_curvatures_are_in_the_unit_of_the_unit_sphere() -> None:
+    """Of any sphere, at any place: coordinates of length 1, curvatures 1; exact up to the faces' flatness."""
+    sites = mc.Sphere().sites(icosphere=3)
+    sphere = mc.MeshSurface(sites.points * 7.0 + 3.0, sites.faces)
+    found = features_of(sphere, ["coordinates", "gaussian-curvature", "mean-curvature"]).values
+    assert torch.allclose(torch.linalg.vector_norm(found[:, :3], dim=1), torch.ones(642).double(), atol=0.01)
+    assert float((found[:, 3].abs() - 1).abs().mean()) < 0.02
+    assert float((found[:, 4].abs() - 1).abs().mean()) < 0.02
+
+
 def test_the_heat_kernel_signature_of_a_sphere_is_constant() -> None:
     """On the round sphere every point is like every other; 36 eigenvalues are whole degrees."""
     sites = mc.Sphere().sites(icosphere=4)

@@ -161,5 +161,7 @@ def test_networks_refuse_what_is_no_hierarchy_or_has_too_few_levels(surfaces, pu
         net(field, short)
     with pytest.raises(ValueError, match="a radius of its own"):
         nn.TangentUNet("1x0", "1x0", ("2x0",), radius=0.3)
+    with pytest.raises(ValueError, match="blocks must be a whole number, 1 or more; got 0"):
+        nn.TangentUNet("1x0", "1x0", ("2x0", "4x0"), blocks=0)
     with pytest.raises(ValueError, match="takes 2 gauges, one a level; got 3"):
         short.change_gauge(*[torch.eye(2).expand(162, 2, 2)] * 3)
