@@ -14,7 +14,7 @@ import pytest
 PATIENCE = 90_000  # milliseconds; machines that run tests are busy
 # What viser 1.1's page itself says whenever a drag on an object begins; the drag works all the same.
 OF_VISER = "Unable to preventDefault inside passive event listener invocation."
-MIDDLE = (430, 440)  # where the surface is, in a window of 1200 x 900, with the controls to its right
+MIDDLE = (270, 290)  # where the surface is, in a window of 760 x 600, with the controls to its right
 
 
 class Visit:
@@ -76,8 +76,11 @@ def visit(browser: Any, viewers: dict[str, Any]) -> Iterator[Open]:
     """Open a surface's page; at the end nothing may have been complained of."""
     opened: list[Visit] = []
 
-    def open_page(name: str, width: int = 1200, height: int = 900) -> Visit:
-        page = browser.new_page(viewport={"width": width, "height": height}, accept_downloads=True)
+    def open_page(name: str, width: int = 760, height: int = 600) -> Visit:
+        # Drawn without a graphics card, which takes time for every pixel: fewer of them.
+        page = browser.new_page(
+            viewport={"width": width, "height": height}, device_scale_factor=0.5, accept_downloads=True
+        )
         opened.append(Visit(page, viewers[name].url))
         return opened[-1]
 
@@ -91,20 +94,20 @@ def test_a_click_picks_a_point_and_shows_its_disc(visit: Open) -> None:
     page = visit("sphere")
     before = re.search(r"Point in face (\d+)", page.text)
     assert before
-    page.page.mouse.click(MIDDLE[0] + 60, MIDDLE[1] - 70)
+    page.page.mouse.click(MIDDLE[0] + 40, MIDDLE[1] - 45)
     page.sees(rf"Point in face (?!{before[1]};)\d+; disc of radius 0\.\d+ \(4 mean edges\)")
-    page.page.mouse.click(30, 860)  # beside the surface: nothing is picked
+    page.page.mouse.click(20, 570)  # beside the surface: nothing is picked
     assert "Not done" not in page.text
 
 
 def test_a_drag_carries_the_kernel_and_another_closes_a_loop(visit: Open) -> None:
     page = visit("sphere")
     page.choose("A drag on it", "carry the kernel")
-    page.drag([(MIDDLE[0] - 60 + 8 * i, MIDDLE[1]) for i in range(16)])
+    page.drag([(MIDDLE[0] - 40 + 10 * i, MIDDLE[1]) for i in range(8)])
     page.sees(r"Path of length 0\.\d+ in \d+ straight pieces?: the kernel and the orange vector were carried")
     page.choose("A drag on it", "draw a loop")
-    turn = [i * 2 * math.pi / 24 for i in range(24)]
-    page.drag([(MIDDLE[0] + 110 * math.cos(a), MIDDLE[1] + 110 * math.sin(a)) for a in turn])
+    turn = [i * 2 * math.pi / 14 for i in range(14)]
+    page.drag([(MIDDLE[0] + 75 * math.cos(a), MIDDLE[1] + 75 * math.sin(a)) for a in turn])
     said = page.sees(r"comes back turned by")
     angle = re.search(r"turned by (-?[\d.]+)°", said)
     enclosed = re.search(r"Curvature enclosed: (-?[\d.]+)° on its (left|right).*: the same\.", said)
