@@ -17,10 +17,32 @@ from torch import Tensor
 
 from manifoldconv.ops import backends
 from manifoldconv.ops.arrays import Arrays, with_tables
+from manifoldconv.ops.custom import custom_operator
 from manifoldconv.ops.extend import extended, folded
 
 
-@torch.library.custom_op("manifoldconv::collapsed", mutates_args=())
+def _fake(field: Tensor, weight: Tensor, arrays: list[Tensor], backend: str, weights_first: bool) -> Tensor:
+    known = Arrays.from_tensors(arrays)
+    channels = known.channels.shape[1] if weight.ndim == 1 else weight.shape[0]
+    return field.new_empty(field.shape[0], known.forward.row_start.shape[0] - 1, channels)
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    field, weight, arrays, backend, weights_first = inputs
+    ctx.save_for_backward(field, weight, *arrays)
+    ctx.backend, ctx.weights_first = backend, weights_first
+
+
+def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, list[None], None, None]:
+    field, weight, *arrays = ctx.saved_tensors
+    grad_field, grad_weight = collapsed_backward(grad, field, weight, arrays, ctx.backend)
+    return grad_field, grad_weight, [None] * len(arrays), None, None
+
+
+@custom_operator(
+    "manifoldconv::collapsed(Tensor field, Tensor weight, Tensor[] arrays, str backend, bool weights_first) -> Tensor",
+    _fake, _keep, _differentiate,
+)  # fmt: skip
 def collapsed(
     field: Tensor, weight: Tensor, arrays: list[Tensor], backend: str, weights_first: bool
 ) -> Tensor:
@@ -34,43 +56,10 @@ def collapsed(
         return found.forward(wide, known.forward.matrix(weight), known)
 
 
-@collapsed.register_fake
-def _(field: Tensor, weight: Tensor, arrays: list[Tensor], backend: str, weights_first: bool) -> Tensor:
-    known = Arrays.from_tensors(arrays)
-    channels = known.channels.shape[1] if weight.ndim == 1 else weight.shape[0]
-    return field.new_empty(field.shape[0], known.forward.row_start.shape[0] - 1, channels)
-
-
-@torch.library.custom_op("manifoldconv::collapsed_backward", mutates_args=())
-def collapsed_backward(
-    grad: Tensor, field: Tensor, weight: Tensor, arrays: list[Tensor], backend: str
-) -> tuple[Tensor, Tensor]:
-    """Both gradients, from one pass over the transposed operator."""
-    known = with_tables(Arrays.from_tensors(arrays), weight)
-    with torch.no_grad(), torch.autocast(field.device.type, enabled=False):
-        wide = extended(field.contiguous(), known.extension)
-        matrix = known.transposed.matrix(weight)
-        grad_wide, grad_matrix = backends.load(backend).backward(grad.contiguous(), wide, matrix, known)
-        return folded(grad_wide, known.extension), known.weight_gradient(grad_matrix).reshape(weight.shape)
-
-
-@collapsed_backward.register_fake
-def _(
+def _fake_backward(
     grad: Tensor, field: Tensor, weight: Tensor, arrays: list[Tensor], backend: str
 ) -> tuple[Tensor, Tensor]:
     return torch.empty_like(field, memory_format=torch.contiguous_format), torch.empty_like(weight)
-
-
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    field, weight, arrays, backend, weights_first = inputs
-    ctx.save_for_backward(field, weight, *arrays)
-    ctx.backend, ctx.weights_first = backend, weights_first
-
-
-def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, list[None], None, None]:
-    field, weight, *arrays = ctx.saved_tensors
-    grad_field, grad_weight = collapsed_backward(grad, field, weight, arrays, ctx.backend)
-    return grad_field, grad_weight, [None] * len(arrays), None, None
 
 
 def _keep_backward(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -91,5 +80,18 @@ def _differentiate_backward(
     return along, field_part, weight_part, [None] * len(arrays), None
 
 
-collapsed.register_autograd(_differentiate, setup_context=_keep)
-collapsed_backward.register_autograd(_differentiate_backward, setup_context=_keep_backward)
+@custom_operator(
+    "manifoldconv::collapsed_backward(Tensor grad, Tensor field, Tensor weight, Tensor[] arrays, str backend)"
+    " -> (Tensor, Tensor)",
+    _fake_backward, _keep_backward, _differentiate_backward,
+)  # fmt: skip
+def collapsed_backward(
+    grad: Tensor, field: Tensor, weight: Tensor, arrays: list[Tensor], backend: str
+) -> tuple[Tensor, Tensor]:
+    """Both gradients, from one pass over the transposed operator."""
+    known = with_tables(Arrays.from_tensors(arrays), weight)
+    with torch.no_grad(), torch.autocast(field.device.type, enabled=False):
+        wide = extended(field.contiguous(), known.extension)
+        matrix = known.transposed.matrix(weight)
+        grad_wide, grad_matrix = backends.load(backend).backward(grad.contiguous(), wide, matrix, known)
+        return folded(grad_wide, known.extension), known.weight_gradient(grad_matrix).reshape(weight.shape)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from manifoldconv.ops.backends.plain import sum_compressed
 from manifoldconv.ops.backends.rows import sum_rows
+from manifoldconv.ops.custom import custom_operator
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,20 +117,7 @@ class SparseOperator:
         return found
 
 
-@torch.library.custom_op("manifoldconv::sparse", mutates_args=())
-def sparse(field: Tensor, arrays: list[Tensor], adjoint: list[Tensor]) -> Tensor:
-    """Compressed rows times a field `(N, C)`: `(P, C)`.
-
-    `arrays` are row_start, column and values; `adjoint` the same of the transposed rows, for the gradient, or nothing.
-    """
-    row_start, column, values = arrays
-    if field.device.type == "cpu":
-        return sum_rows(field, row_start, column, values)
-    return sum_compressed(row_start, column, values, field)
-
-
-@sparse.register_fake
-def _(field: Tensor, arrays: list[Tensor], adjoint: list[Tensor]) -> Tensor:
+def _fake(field: Tensor, arrays: list[Tensor], adjoint: list[Tensor]) -> Tensor:
     return field.new_empty(arrays[0].shape[0] - 1, field.shape[1])
 
 
@@ -145,4 +133,18 @@ def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor, list[None], list[Non
     return sparse(grad, adjoint, arrays), [None] * len(arrays), [None] * len(adjoint)
 
 
-sparse.register_autograd(_differentiate, setup_context=_keep)
+@custom_operator(
+    "manifoldconv::sparse(Tensor field, Tensor[] arrays, Tensor[] adjoint) -> Tensor",
+    _fake,
+    _keep,
+    _differentiate,
+)
+def sparse(field: Tensor, arrays: list[Tensor], adjoint: list[Tensor]) -> Tensor:
+    """Compressed rows times a field `(N, C)`: `(P, C)`.
+
+    `arrays` are row_start, column and values; `adjoint` the same of the transposed rows, for the gradient, or nothing.
+    """
+    row_start, column, values = arrays
+    if field.device.type == "cpu":
+        return sum_rows(field, row_start, column, values)
+    return sum_compressed(row_start, column, values, field)
