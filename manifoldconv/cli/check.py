@@ -64,9 +64,8 @@ def check(
 def _lines(path: Path, file: MeshFile, faults: list[Fault]) -> list[str]:
     """The faults as a person reads them."""
     size = f"{path}: {len(file.vertices)} vertices, {len(file.faces)} faces"
-    if not faults:
-        return [f"{size}; nothing is wrong"]
-    lines = [size]
+    damaged = any(fault.repairable for fault in faults)
+    lines = [size if damaged else f"{size}; nothing is wrong"]
     for fault in faults:
         lines += [f"- {fault}", f"  {fault.consequence}"]
     refused = [fault.name for fault in faults if fault.refused]

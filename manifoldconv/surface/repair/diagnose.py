@@ -10,7 +10,7 @@ import numpy as np
 from manifoldconv.surface.io import MeshFile
 from manifoldconv.surface.io.mesh_file import others
 from manifoldconv.surface.repair.degenerate import degenerate_faces
-from manifoldconv.surface.repair.merge import duplicate_vertices
+from manifoldconv.surface.repair.merge import duplicate_vertices, touching_vertices
 from manifoldconv.surface.repair.remove import duplicate_faces, repeated_indices, unreferenced_vertices
 from manifoldconv.surface.repair.sheets import nonmanifold_edges, pinched_vertices
 from manifoldconv.surface.repair.winding import badly_wound_faces, nonorientable_faces
@@ -118,6 +118,13 @@ KINDS = {
         "There is no tangent plane: exp and transport have nothing to act on there, a convolution gives 0, "
         "and holonomy is not changed.",
     ),
+    "touching_vertices": _Kind(
+        "vertex",
+        "at the place of another that it only touches",
+        "This is a property, not damage: sheets meet there without going on in each other, as after a split. Exp, "
+        "transport and holonomy stay in their own sheet; one vertex for both would have to be split again.",
+        repairable=False,
+    ),
     "non_orientable": _Kind(
         "component",
         "that can't be oriented",
@@ -170,6 +177,7 @@ def diagnose(mesh: MeshFile, tolerance: float = 0.0) -> list[Fault]:
         ("pinched_vertices", pinched_vertices(faces), mesh.where_vertex),
         ("winding", badly_wound_faces(faces), mesh.where),
         ("unreferenced_vertices", unreferenced_vertices(faces, len(vertices)), mesh.where_vertex),
+        ("touching_vertices", touching_vertices(vertices, faces, tolerance), mesh.where_vertex),
         ("non_orientable", nonorientable_faces(faces), mesh.where),
     ]
     return [

@@ -8,6 +8,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from manifoldconv.surface.repair.edit import Edit, kept_pairs
+from manifoldconv.surface.repair.gluing import find_edges
 from manifoldconv.surface.repair.remove import repeated_indices
 from manifoldconv.surface.repair.sheets import split_nonmanifold_edges, split_pinched_vertices
 
@@ -36,16 +37,16 @@ def first_at_place(vertices: Array, tolerance: float = 0.0) -> Array:
 def first_joined(vertices: Array, faces: Array, tolerance: float = 0.0) -> Array:
     """`(V,)` for each vertex the first one at its place whose faces hang together with its own there.
 
-    Two sheets that only touch there stay apart, at a point (two cones, tip to tip) or along an edge of more
-    than two
-    faces: one vertex for both would be pinched. Vertices of no proper face belong to the first that has one.
+    Two sheets that only touch there stay apart, at a point (two cones, tip to tip) or along an edge of more than two
+    faces: one vertex for both would be pinched. Faces that are joined stay so; so what was split is not merged again.
+    Vertices of no proper face belong to the first that has one.
     """
     first = first_at_place(vertices, tolerance)
     own = np.arange(len(vertices))
     if (first == own).all():
         return own
     merged = first[faces]
-    edges = split_nonmanifold_edges(vertices, merged)
+    edges = split_nonmanifold_edges(vertices, merged, find_edges(faces).pairs())
     sheets = split_pinched_vertices(edges.vertices, edges.faces)
     proper = np.ones(len(faces), dtype=bool)
     proper[repeated_indices(merged)] = False
@@ -73,6 +74,15 @@ def _first_linked(left: Array, right: Array, count: int) -> Array:
 def duplicate_vertices(vertices: Array, faces: Array, tolerance: float = 0.0) -> Array:
     """The vertices that `merge_duplicate_vertices` merges with an earlier one, ascending."""
     return np.flatnonzero(first_joined(vertices, faces, tolerance) != np.arange(len(vertices)))
+
+
+def touching_vertices(vertices: Array, faces: Array, tolerance: float = 0.0) -> Array:
+    """The vertices at the place of an earlier one whose faces only touch its own there, ascending."""
+    own = np.arange(len(vertices))
+    earlier = first_at_place(vertices, tolerance) != own
+    used = np.zeros(len(vertices), dtype=bool)
+    used[faces] = True
+    return np.flatnonzero(earlier & used & (first_joined(vertices, faces, tolerance) == own))
 
 
 def merge_duplicate_vertices(vertices: Array, faces: Array, tolerance: float = 0.0) -> Edit:

@@ -36,8 +36,8 @@ _DONE = {
     "repeated_indices": "removed",
     "duplicate_faces": "removed",
     "degenerate_faces": "taken away",
-    "nonmanifold_edges": "split, so that no edge has more than two",
-    "pinched_vertices": "split, a copy for each fan of faces",
+    "nonmanifold_edges": "split into copies at one place, so that no edge has more than two",
+    "pinched_vertices": "split, a copy at its place for each fan of faces",
     "winding": "turned",
     "unreferenced_vertices": "dropped",
 }

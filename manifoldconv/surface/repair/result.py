@@ -133,16 +133,17 @@ def _carry(signal: Any, pairs: Array, count: int, target: int, fill: float | Non
 
 
 def _mean(values: Tensor, pairs: Array, first: Array, gap: float) -> Tensor:
-    """The mean of the real values that arrive at each item; where there is one only, an exact copy of it."""
+    """The mean of the real values that arrive at each item; of equal values exactly theirs."""
     arriving = np.bincount(pairs[:, 1], minlength=len(first))
     result = values[torch.from_numpy(np.maximum(first, 0)).to(values.device)]
     wide = (-1, *[1] * (values.ndim - 1))
     if (arriving > 1).any():
         several = torch.from_numpy(arriving > 1).to(values.device).reshape(wide)
         source, end = (torch.from_numpy(column.copy()).to(values.device) for column in pairs.T)
-        total = torch.zeros_like(result).index_add(0, end, values[source])
+        # Of the differences from the first: three equal values have exactly that mean.
+        total = torch.zeros_like(result).index_add(0, end, values[source] - result[end])
         share = torch.from_numpy(np.maximum(arriving, 1)).to(values.device, values.dtype).reshape(wide)
-        result = torch.where(several, total / share, result)
+        result = torch.where(several, result + total / share, result)
     if (first < 0).any():
         missing = torch.from_numpy(first < 0).to(values.device).reshape(wide)
         result = result.masked_fill(missing, gap)

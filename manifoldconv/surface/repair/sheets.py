@@ -46,8 +46,8 @@ def _split_pinched(vertices: Array, faces: Array) -> Edit:
     return split_fans(vertices, faces, fans(faces, glued))
 
 
-def split_nonmanifold_edges(vertices: Array, faces: Array) -> Edit:
-    """Leave at most two faces on each edge, by the rule above.
+def split_nonmanifold_edges(vertices: Array, faces: Array, joined: Array | None = None) -> Edit:
+    """Leave at most two faces on each edge, by the rule above; pairs of half-edges `joined` `(n, 2)` stay together.
 
     The choices at one edge and the next need not agree, and then the faces of an edge can still hang together
     round its ends. There, in a second step, no face goes on in another. That always suffices: a fan of faces
@@ -57,7 +57,7 @@ def split_nonmanifold_edges(vertices: Array, faces: Array) -> Edit:
     crowded = edges.crowded()
     if not len(crowded):
         return unchanged(vertices, faces)
-    glued = np.concatenate([edges.pairs(), _matched(vertices, faces, edges, crowded)])
+    glued = np.concatenate([edges.pairs(), _matched(vertices, faces, edges, crowded, joined)])
     first = split_fans(vertices, faces, fans(faces, glued))
     edges = find_edges(first.faces)
     second = unchanged(first.vertices, first.faces)
@@ -68,10 +68,15 @@ def split_nonmanifold_edges(vertices: Array, faces: Array) -> Edit:
     return Edit(second.vertices, second.faces, pairs, first.face_pairs, split)
 
 
-def _matched(vertices: Array, faces: Array, edges: Edges, crowded: Array) -> Array:
+def _matched(
+    vertices: Array, faces: Array, edges: Edges, crowded: Array, joined: Array | None = None
+) -> Array:
     """Pairs `(n, 2)` of half-edges of the crowded edges: each goes on in the other."""
     pairs = []
     tail = faces.reshape(-1)
+    partner = np.full(len(tail), -1)
+    if joined is not None:
+        partner[joined[:, 0]], partner[joined[:, 1]] = joined[:, 1], joined[:, 0]
     for edge in crowded:
         here = edges.on(int(edge))
         outward = _outward(vertices, faces, here)
@@ -79,7 +84,8 @@ def _matched(vertices: Array, faces: Array, edges: Edges, crowded: Array) -> Arr
         bend = np.round(outward @ outward.T, 9)
         candidates = list(combinations(range(len(here)), 2))
         opposite = [(i, j) for i, j in candidates if tail[here[i]] != tail[here[j]]]
-        free = set(range(len(here)))
+        free = {i for i, h in enumerate(here) if partner[h] not in here}
+        pairs += [(h, partner[h]) for h in here if h < partner[h] and partner[h] in here]
         for _, i, j in sorted((bend[i, j], i, j) for i, j in opposite or candidates):
             if i in free and j in free:
                 free -= {i, j}
