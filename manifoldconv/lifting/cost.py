@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from manifoldconv.manifolds.checks import whole
 from manifoldconv.pullback import Pullback
 
@@ -19,7 +21,7 @@ class Cost:
         weights: numbers to learn, Q C_in C_out.
         products: multiplications for one field: a node's value from its stencil, (entries) C_in, times the weights,
             P Q C_in C_out.
-        stencil_bytes: index and weight of the pullback.
+        stencil_bytes: index, weight and transport of the pullback, as they lie in memory.
         field_bytes: the field before and after, in float32.
     """
 
@@ -50,6 +52,11 @@ def cost_of(pull: Pullback, channels_in: int = 1, channels_out: int = 1) -> Cost
     return Cost(
         weights=nodes * into * out,
         products=entries * into + sites * nodes * into * out,
-        stencil_bytes=pull.index.nbytes + pull.weight.nbytes,
+        stencil_bytes=sum(_held(part) for part in (pull.index, pull.weight, pull.transport)),
         field_bytes=4 * (pull.n_sources * into + sites * out),
     )
+
+
+def _held(tensor: Tensor) -> int:
+    """The bytes behind a tensor: of one that repeats itself, as the identity at every node does, only what is there."""
+    return min(tensor.nbytes, tensor.untyped_storage().nbytes())

@@ -142,11 +142,13 @@ def test_the_cost_grows_with_the_square_of_the_orientations():
         assert lifts[many].weights == lifts[few].weights == 9 * 2 * 3
         assert 3.5 < groups[many].products / groups[few].products < 5
         assert 1.8 < lifts[many].products / lifts[few].products < 2.6
-        assert groups[many].stencil_bytes >= 4 * groups[few].stencil_bytes
+        assert groups[many].stencil_bytes > 3.9 * groups[few].stencil_bytes
     assert "million products" in str(groups[0])
     # By hand, for C(4): 64 sites, 36 nodes on sites each.
     assert groups[0].products == 64 * 36 * 2 + 64 * 36 * 6
-    assert groups[0].stencil_bytes == 64 * 36 * 16
+    # Index and weight; the transport is the one unit matrix of dimension 3, repeated. Lifting has one of 2 × 2 a node.
+    assert groups[0].stencil_bytes == 64 * 36 * 16 + 9 * 8
+    assert lifts[0].stencil_bytes == 64 * 9 * (16 + 4 * 8)
 
 
 @pytest.mark.parametrize(
