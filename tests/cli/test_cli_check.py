@@ -79,3 +79,26 @@ def test_a_repair_never_writes_over_its_input(tmp_path, capsys):
     assert main(["check", str(path), "--repair", str(path)]) == 2
     assert "would write over the input" in capsys.readouterr().err
     assert path.read_bytes() == before
+
+
+BROKEN = Path(__file__).resolve().parents[3] / "shared" / "meshes" / "broken"
+SMALL = 30_000  # bytes: the large ones are mended and convolved in tests/surface/test_repair_signals.py
+
+
+def small_broken_files() -> list[str]:
+    return sorted(file.name for file in BROKEN.glob("*") if file.stat().st_size < SMALL)
+
+
+@pytest.mark.skipif(not BROKEN.is_dir(), reason="the shared broken meshes are not here")
+@pytest.mark.filterwarnings("ignore::manifoldconv.AccuracyWarning")
+@pytest.mark.parametrize("name", small_broken_files())
+def test_broken_files_are_repaired_and_convolve_or_say_why_not(run, name: str, tmp_path: Path) -> None:
+    out = tmp_path / "good.ply"
+    outcome = run("check", BROKEN / name, "--repair", out)
+    if outcome.status:
+        assert outcome.complaint.startswith(f"manifoldconv: error: {BROKEN / name}")
+        assert not out.exists()
+        return
+    response = tmp_path / "response.npy"
+    assert run("convolve", out, "--signal", "noise:1", "--out", response).status == 0
+    assert np.isfinite(np.load(response)).all()
