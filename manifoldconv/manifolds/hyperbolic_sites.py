@@ -40,7 +40,7 @@ class HyperbolicSites(Sites):
     """
 
     def __init__(self, plane: HyperbolicPlane, points: Tensor) -> None:
-        self.plane = plane
+        self.manifold = self.plane = plane
         self.points = points.detach()
         if self.points.ndim != 2:
             raise GeometryError(f"points must have shape (N, 3); got {tuple(points.shape)}")
