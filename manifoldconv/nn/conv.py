@@ -15,15 +15,15 @@ from manifoldconv.kernels.radial import RadialBasis
 from manifoldconv.kernels.space import KernelSpace
 from manifoldconv.nn.fields import FieldModule, described, type_pair
 from manifoldconv.nn.linear import Bias, Linear, Piece, intertwiners
-from manifoldconv.nn.moments import wave_response
+from manifoldconv.nn.moments import initial_scales
+from manifoldconv.nn.prepared import operator_names, operator_of
+from manifoldconv.ops import CollapsedOperator
 from manifoldconv.pullback import Pullback
 from manifoldconv.quadrature import TangentRule
 from manifoldconv.representations import Representation
 
 Radial = Literal["gaussian_rings", "bumps"]
 HALF = (torch.float16, torch.bfloat16)
-KERNELS = 0.1
-"""The share of the kernels in the mean square of an output at the start; the rest comes from the site itself."""
 
 
 class TangentConv(FieldModule):
@@ -127,13 +127,27 @@ class TangentConv(FieldModule):
         own = intertwiners(self.rep_in, self.rep_out) if self_interaction else None
         if not 0 < gain < math.inf:
             raise ValueError(f"gain must be positive and finite; got {gain!r}")
-        scale, std, own_gains = _moments(space, radial, own, gain)
+        scale, std, own_gains = initial_scales(space, radial, own, gain)
         if unreached not in ("refuse", "zero"):
             raise ValueError(f'unreached must be "refuse" or "zero"; got {unreached!r}')
         if unreached == "refuse":
             self._require_kernels(space, own)
         self.register_exact("scale", scale)
         self._std = std
+        self.names = operator_names(
+            *(
+                self.rep_in,
+                self.rep_out,
+                self.group,
+                radial,
+                rings,
+                self.band_limit,
+                own is None,
+                self.radius,
+            ),
+            *(() if rule is None else (rule.kind, rule.shape, rule.nodes, rule.weights)),
+            *((part.out, part.into, part.copies, part.order, part.solutions) for part in space.parts),
+        )
         self.weight = torch.nn.Parameter(torch.empty(space.dimension, dtype=torch.float32))
         self.own = (
             Linear(self.rep_in, self.rep_out, bias=False, _gains=own_gains, _partial=True) if own else None
@@ -184,9 +198,11 @@ class TangentConv(FieldModule):
         return self.space(radius).kernel(self.coefficients(radius).detach())
 
     def prepare(self, pull: Pullback, dtype: torch.dtype | None = None) -> None:
-        """Collapse a pullback for this layer now, instead of at the first call with it."""
-        self._check_geometry(pull)
-        pull.collapse(self.space(pull.rule.radius), dtype=self.weight.dtype if dtype is None else dtype)
+        """Collapse a pullback for this layer now, instead of at the first call with it.
+
+        What `torch.compile` made then serves the pullback as it is; at a first call it would be traced anew.
+        """
+        operator_of(self, pull, self.weight.dtype if dtype is None else dtype)
 
     def forward(self, field: Tensor, pull: Pullback) -> Tensor:
         """The layer on a field `(..., N, C_in)` in the frames of the pullback: `(..., P, C_out)`.
@@ -199,17 +215,19 @@ class TangentConv(FieldModule):
             out = out + self.own(field)
         return out if self.shift is None else self.shift(out)
 
-    @torch.compiler.disable  # checks and look-ups are not for a graph, and the operator is compiled as it is
     def _correlate(self, field: Tensor, pull: Pullback) -> Tensor:
         self.check_field(field, pull)
         self._check_dtype(field)
-        self._check_geometry(pull)
         # Sums over neighbours are taken in single precision at least, also under autocast, and rounded once.
         dtype = torch.float32 if field.dtype in HALF else field.dtype
-        radius = pull.rule.radius
-        operator = pull.collapse(self.space(radius), dtype=dtype)
+        operator = operator_of(self, pull, dtype)
         with torch.autocast(field.device.type, enabled=False):
-            return operator(field.to(dtype), self.coefficients(radius).to(dtype)).to(field.dtype)
+            return operator(field.to(dtype), self.coefficients(pull.rule.radius).to(dtype)).to(field.dtype)
+
+    def collapsed(self, pull: Pullback, dtype: torch.dtype) -> CollapsedOperator:
+        """The operator of the layer's kernels for a pullback; raises the errors of a call with it."""
+        self._check_geometry(pull)
+        return pull.collapse(self.space(pull.rule.radius), dtype=dtype)
 
     def _check_dtype(self, field: Tensor) -> None:
         if field.dtype != self.weight.dtype and not torch.is_autocast_enabled(field.device.type):
@@ -290,39 +308,6 @@ def _space(
 ) -> KernelSpace:
     basis = getattr(RadialBasis, radial)(radius, rings)
     return KernelSpace(rep_in, rep_out, rep_in.group, basis, band_limit)
-
-
-def _moments(
-    space: KernelSpace, radial: str, own: list[list[Piece]] | None, gain: float
-) -> tuple[Tensor, Tensor, list[float]]:
-    """What makes basis kernels of mass 1, the initial deviations of their weights `(B,)`, and the gains of the map A.
-
-    A wave of wave number k and mean square 1 in each channel has, after independent weights of variance σ², the mean
-    square σ² G(k), G(k) = Σ response(k)² / size_out, in a channel of an output summand: summed over all kernels that
-    reach one copy of it. So σ² = s c / max_k G(k) gives the share s of the mean square c to the wave that is kept best,
-    and A gives (1 - s) c at every k: in all between (1 - s) c and c. With c = 1 / √(1 - s) that is as far below 1 as
-    above it.
-    """
-    rings, d = space.radial.count, space.group.dimension
-    scale = torch.empty(space.dimension, dtype=torch.float64)
-    std = torch.empty(space.dimension, dtype=torch.float64)
-    own_gains = []
-    for number, out in enumerate(space.rep_out.blocks):
-        parts = [part for part in space.parts if part.out == out.slice]
-        both = bool(parts) and own is not None and any(piece.n_weights for piece in own[number])
-        share, whole = (KERNELS, gain / math.sqrt(1 - KERNELS)) if both else (1.0, gain)
-        most = torch.zeros(1, dtype=torch.float64)
-        for part in parts:
-            response, _ = wave_response(radial, rings, part.order, d)
-            most = most + len(part.solutions) * part.copies[1] / out.irrep.size * response.square().sum(0)
-        deviation = math.sqrt(share * whole / float(most.max())) if parts else 0.0
-        for part in parts:
-            _, mass = wave_response(radial, rings, part.order, d)
-            chosen = slice(part.start, part.start + part.angular_count * rings)
-            scale[chosen] = (1 / mass).repeat(part.angular_count)
-            std[chosen] = deviation
-        own_gains.append((1 - share) * whole if both else gain)
-    return scale, std, own_gains
 
 
 def _close(a: float, b: float) -> bool:

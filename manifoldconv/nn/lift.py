@@ -12,6 +12,8 @@ from manifoldconv.groups import StructureGroup
 from manifoldconv.lifting import project
 from manifoldconv.nn.conv import HALF, _same_rule
 from manifoldconv.nn.fields import FieldModule
+from manifoldconv.nn.prepared import operator_names, operator_of
+from manifoldconv.ops import CollapsedOperator
 from manifoldconv.pullback import Pullback
 from manifoldconv.quadrature import TangentRule
 from manifoldconv.representations import Representation
@@ -41,6 +43,7 @@ class _NodeConv(FieldModule):
         # Divided by the weights of the rule, so that a weight is what it is in a CNN: the factor of one node.
         values = torch.diag(1 / rule.weights.to(torch.float64)) if basis is None else basis.to(torch.float64)
         self.basis = values.detach()
+        self.names = operator_names(rule.kind, rule.shape, rule.radius, rule.nodes, rule.weights, self.basis)
         applied = values * rule.weights[:, None]
         self._std = 1 / math.sqrt(channels_in * float(applied.square().sum()))
         self.weight = torch.nn.Parameter(
@@ -60,21 +63,28 @@ class _NodeConv(FieldModule):
         out = self._correlate(field, pull)
         return out if self.bias is None else out + self.bias.to(out.dtype)
 
-    @torch.compiler.disable  # as in TangentConv
     def _correlate(self, field: Tensor, pull: Pullback) -> Tensor:
         self.check_field(field, pull)
-        if not _same_rule(self.rule, pull.rule):
-            raise ValueError(
-                f"this {type(self).__name__} was made for {self.rule!r}; the pullback has {pull.rule!r}"
-            )
         if field.dtype != self.weight.dtype and not torch.is_autocast_enabled(field.device.type):
             raise ValueError(
                 f"the field has {field.dtype}, the weights of {type(self).__name__} have {self.weight.dtype}"
             )
         dtype = torch.float32 if field.dtype in HALF else field.dtype
-        operator = pull.collapse(self.basis, dtype=dtype)
+        operator = operator_of(self, pull, dtype)
         with torch.autocast(field.device.type, enabled=False):
             return operator(field.to(dtype), self.weight.to(dtype)).to(field.dtype)
+
+    def collapsed(self, pull: Pullback, dtype: torch.dtype) -> CollapsedOperator:
+        """The operator of the layer's kernels for a pullback; `ValueError` for one of another rule."""
+        if not _same_rule(self.rule, pull.rule):
+            raise ValueError(
+                f"this {type(self).__name__} was made for {self.rule!r}; the pullback has {pull.rule!r}"
+            )
+        return pull.collapse(self.basis, dtype=dtype)
+
+    def prepare(self, pull: Pullback, dtype: torch.dtype | None = None) -> None:
+        """Collapse a pullback for this layer now, as `TangentConv.prepare` does."""
+        operator_of(self, pull, self.weight.dtype if dtype is None else dtype)
 
     def extra_repr(self) -> str:
         bias = "no bias" if self.bias is None else f"bias {len(self.bias)}"

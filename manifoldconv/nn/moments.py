@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,8 +14,14 @@ from torch import Tensor
 
 from manifoldconv.kernels.radial import RadialBasis
 
+if TYPE_CHECKING:
+    from manifoldconv.kernels.space import KernelSpace
+    from manifoldconv.nn.linear import Piece
+
 RADIAL_NODES = 96
 WAVES = 160
+KERNELS = 0.1
+"""The share of the kernels in the mean square of an output at the start; the rest comes from the site itself."""
 
 
 def activation_scale(activation: Callable[[Tensor], Tensor]) -> float:
@@ -62,3 +69,36 @@ def wave_response(kind: str, rings: int, order: int, dimension: int) -> tuple[Te
     sphere = 2 * math.pi if dimension == 2 else 4 * math.pi
     mass = np.abs(values).sum(axis=1)
     return torch.from_numpy(values @ bessel.T / mass[:, None]), torch.from_numpy(sphere * mass)
+
+
+def initial_scales(
+    space: KernelSpace, radial: str, own: list[list[Piece]] | None, gain: float
+) -> tuple[Tensor, Tensor, list[float]]:
+    """What makes basis kernels of mass 1, the initial deviations of their weights `(B,)`, and the gains of the map A.
+
+    A wave of wave number k and mean square 1 in each channel has, after independent weights of variance σ², the mean
+    square σ² G(k), G(k) = Σ response(k)² / size_out, in a channel of an output summand: summed over all kernels that
+    reach one copy of it. So σ² = s c / max_k G(k) gives the share s of the mean square c to the wave that is kept best,
+    and A gives (1 - s) c at every k: in all between (1 - s) c and c. With c = 1 / √(1 - s) that is as far below 1 as
+    above it.
+    """
+    rings, d = space.radial.count, space.group.dimension
+    scale = torch.empty(space.dimension, dtype=torch.float64)
+    std = torch.empty(space.dimension, dtype=torch.float64)
+    own_gains = []
+    for number, out in enumerate(space.rep_out.blocks):
+        parts = [part for part in space.parts if part.out == out.slice]
+        both = bool(parts) and own is not None and any(piece.n_weights for piece in own[number])
+        share, whole = (KERNELS, gain / math.sqrt(1 - KERNELS)) if both else (1.0, gain)
+        most = torch.zeros(1, dtype=torch.float64)
+        for part in parts:
+            response, _ = wave_response(radial, rings, part.order, d)
+            most = most + len(part.solutions) * part.copies[1] / out.irrep.size * response.square().sum(0)
+        deviation = math.sqrt(share * whole / float(most.max())) if parts else 0.0
+        for part in parts:
+            _, mass = wave_response(radial, rings, part.order, d)
+            chosen = slice(part.start, part.start + part.angular_count * rings)
+            scale[chosen] = (1 / mass).repeat(part.angular_count)
+            std[chosen] = deviation
+        own_gains.append((1 - share) * whole if both else gain)
+    return scale, std, own_gains

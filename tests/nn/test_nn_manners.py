@@ -7,10 +7,13 @@ import threading
 
 import pytest
 import torch
-from nn_cases import random
+import torch._dynamo.testing
+from nn_cases import bumpy, random
 
 import manifoldconv as mc
 from manifoldconv import nn
+from manifoldconv.homogeneous import SE2, plane_sites, plane_under_se2
+from manifoldconv.lifting import group_pullback, group_rule, lift_pullback
 
 TYPES = "2x0 + 2x1"
 
@@ -96,15 +99,97 @@ def test_checkpointing_gives_the_same_gradients(sphere_pull, field):
     assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
 
 
-def test_compiled(sphere_pull, pulls, field):
-    net = nn.Sequential(nn.TangentConv("1x0", TYPES, rings=2), nn.NormGate(TYPES), nn.Linear(TYPES, "1x0"))
-    compiled = torch.compile(net, backend="aot_eager")
-    for pull in (sphere_pull, pulls["with boundary"]):
-        own = field[: len(pull)]
-        there, here = compiled(own, pull), net(own, pull)
-        assert torch.allclose(there, here, atol=1e-5)
-        for output in (there, here):
-            output.square().sum().backward()
+def answer_and_gradients(module, net, *args):
+    """Of a module, compiled or not: the output, and the gradients of its square for input and parameters of `net`."""
+    field = args[0].clone().requires_grad_()
+    net.zero_grad(set_to_none=True)
+    out = module(field, *args[1:])
+    out.square().sum().backward()
+    return [out.detach(), field.grad, *(p.grad.clone() for p in net.parameters() if p.grad is not None)]
+
+
+def assert_compiled_is_eager(compiled, net, *args):
+    there, here = answer_and_gradients(compiled, net, *args), answer_and_gradients(net, net, *args)
+    assert len(there) == len(here)
+    assert all(torch.equal(one, other) for one, other in zip(there, here, strict=True))
+
+
+def compile_counter():
+    """A backend that runs graphs as they are, forward and backward, and counts them."""
+    torch._dynamo.reset()
+    return torch._dynamo.testing.CompileCounterWithBackend("aot_eager")
+
+
+def test_a_convolution_is_one_graph_that_serves_every_mesh():
+    """Collapsed outside of the graph at the first call; sizes are dynamic, so that prepared meshes need no new one."""
+    counter = compile_counter()
+    net = nn.TangentConv("1x0", TYPES, rings=2)
+    compiled = torch.compile(net, backend=counter, fullgraph=True)
+    meshes = [nn.mesh_pullback(bumpy(1, cut=cut), nodes=(2, 12)) for cut in (None, -0.9, -0.3)]
+    fields = [random(len(pull), 1, dtype=torch.float32) for pull in meshes]
+    assert_compiled_is_eager(compiled, net, fields[0], meshes[0])  # not prepared before
+    for pull in meshes:
+        net.prepare(pull)
+    for _ in range(2):
+        for field, pull in zip(fields, meshes, strict=True):
+            assert_compiled_is_eager(compiled, net, field, pull)
+    assert counter.frame_count <= 3  # the first call, the first mesh that was prepared, any size
+    with pytest.raises(Exception, match=r"this layer was made for radius 0\.1; the pullback has radius"):
+        torch.compile(nn.TangentConv("1x0", TYPES, 0.1), backend=counter, fullgraph=True)(
+            fields[0], meshes[0]
+        )
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_a_network_is_one_graph(sphere_pull, field, checkpointing):
+    counter = compile_counter()
+    net = network(checkpointing=checkpointing).train()
+    net.last = nn.Sequential(nn.FourierActivation(TYPES), nn.FieldBatchNorm(TYPES), nn.Linear(TYPES, "1x0"))
+    compiled = torch.compile(net, backend=counter, fullgraph=True)
+    assert_compiled_is_eager(compiled, net, field, sphere_pull)
+    assert counter.frame_count == 1
+
+
+def test_layers_on_groups_are_one_graph():
+    counter = compile_counter()
+    elements, rule = SE2().sites((5, 5, 4)), mc.TangentRule.grid((3, 3), 1.0)
+    on_group = group_rule(plane_under_se2(), rule, 4)
+    pulls = (
+        lift_pullback(plane_under_se2(), plane_sites((5, 5)), elements, rule),
+        group_pullback(SE2(), elements, on_group),
+    )
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lift, self.conv = nn.LiftConv(1, 3, rule), nn.GroupConv(3, 2, on_group)
+            self.back = nn.Projection(elements)
+
+        def forward(self, field, lifting, on_group):
+            return self.back(self.conv(torch.relu(self.lift(field, lifting)), on_group))
+
+    net = Net()
+    compiled = torch.compile(net, backend=counter, fullgraph=True)
+    assert_compiled_is_eager(compiled, net, random(25, 1, dtype=torch.float32), *pulls)
+    assert counter.frame_count == 1
+
+
+def test_layers_that_differ_have_operators_of_their_own():
+    """What a pullback keeps for one layer is not found by another that would refuse it, or has other kernels."""
+    layers = [
+        nn.TangentConv("1x0", "1x1"),
+        nn.TangentConv("1x0", "1x1", group=mc.StructureGroup.special_orthogonal(2)),
+        nn.TangentConv("1x0", "1x1", rings=2),
+        nn.TangentConv("1x0", "1x1", radial="bumps"),
+        nn.TangentConv("1x0", "1x1", band_limit=3),
+        nn.TangentConv("1x0", "1x1", 0.3),
+        nn.TangentConv("1x0", "1x1", rule=mc.TangentRule.polar(0.3, 2, 12)),
+        nn.TangentConv("1x0", "1x1", rule=mc.TangentRule.polar(0.3, 2, 14)),
+        nn.TangentConv("1x0", "1x0", self_interaction=False),
+        nn.TangentConv("1x0", "1x0"),
+    ]
+    assert len({layer.names[torch.float32] for layer in layers}) == len(layers)
+    assert nn.TangentConv("1x0", "1x1").names == layers[0].names == copy.deepcopy(layers[0]).names
 
 
 def test_many_threads_share_one_network(sphere_pull, pulls, field):
@@ -131,12 +216,11 @@ def test_nothing_is_collapsed_again_in_forward(sphere_pull, field, monkeypatch):
     net = network()
     net(field, sphere_pull)
     known = dict(sphere_pull.__dict__)
-    sizes = {name: len(value) for name, value in known.items() if isinstance(value, dict)}
+    monkeypatch.setattr(mc.Pullback, "collapse", None)
     net(field, sphere_pull)
     net(field.expand(3, -1, -1), sphere_pull)
-    assert {
-        name: len(value) for name, value in sphere_pull.__dict__.items() if isinstance(value, dict)
-    } == sizes
+    assert all(sphere_pull.__dict__[name] is value for name, value in known.items())
+    assert len(sphere_pull.__dict__) == len(known)
 
 
 def test_a_step_of_training_lowers_the_loss(sphere_pull, field):
