@@ -385,7 +385,7 @@ def lifted_to_se2(path: Path, look: Look) -> None:
         axes = page.panel(x, y, side, side)
         axes.imshow(scale.colors(picture), interpolation="nearest")
         axes.set_axis_off()
-        page.write(x + side / 2, y + side + 0.014 * width, name, 8)
+        page.write(x + side / 2, y + side + 0.016 * width, name, 10)
 
     show(0.01 * width, 0.09 * width, 0.17 * width, image, ColorScale("gray", 0.0, 1.0), "image $f(x)$")
     for k, layer in enumerate(layers):
@@ -427,6 +427,8 @@ def convergence(path: Path, look: Look) -> None:
     )
     axes.set_xlabel("mean edge length", color=page.text)
     axes.set_ylabel("relative error", color=page.text)
+    axes.set_xticks(edges, [f"{edge:.2f}" for edge in edges], minor=False)
+    axes.set_xticks([], minor=True)
     axes.tick_params(which="both", colors=page.text)
     axes.grid(True, color=page.line, alpha=0.3)
     for side in axes.spines.values():

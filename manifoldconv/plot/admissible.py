@@ -102,7 +102,7 @@ def figure_admissible(
     for row, (space, values) in enumerate(zip(spaces, samples, strict=True)):
         y = page.height - top - (row + 0.5) * 1.12 * tile
         page.write(0.5 * label, y + 0.1 * dpi, space.group.name, 10)
-        page.write(0.5 * label, y - 0.1 * dpi, f"{space.dimension} of {2 * band_limit + 1}", 7)
+        page.write(0.5 * label, y - 0.1 * dpi, f"{space.dimension} of {2 * band_limit + 1}", 8.5)
         for k in range(space.dimension):
             draw_disc(page, (label + (k + 0.5) * tile, y), 0.9 * tile, values[..., k], scale)
     page.write(width / 2, page.height - 0.5 * top, f"scalar kernels up to angular order {band_limit}", 10)

@@ -76,8 +76,8 @@ def figure_carried(
     else:
         loop = transports[1].mT @ transports[0]
         angle = math.degrees(math.atan2(float(loop[1, 0]), float(loop[0, 0])))
-        turned = "and a reflection" if float(torch.linalg.det(loop)) < 0 else f"by {abs(angle):.1f}°"
-        titles += ["carried along path b", f"difference: turned {turned}"]
+        change = "reflected" if float(torch.linalg.det(loop)) < 0 else f"turned by {abs(angle):.1f}°"
+        titles += ["carried along path b", f"difference: {change}"]
         colors += [PATHS[1], None]
         discs.append(discs[1] - discs[2])
     size = float(np.abs(np.stack(discs[:3])).max())
@@ -92,7 +92,7 @@ def figure_carried(
         y = height - (k // 2 + 0.5) * 0.91 / rows * height - 0.01 * height
         draw_disc(page, (x, y - 0.012 * height), min(0.225 * width, 0.385 * height), value, scale)
         page.write(
-            x, y + 0.208 * height, title, 8, color=path_color(color, background) if color else page.text
+            x, y + 0.208 * height, title, 10, color=path_color(color, background) if color else page.text
         )
     page.colorbar(scale, 0.735 * width, 0.065 * height, 0.3 * width)
     page.save(path)

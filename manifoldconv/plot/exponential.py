@@ -81,10 +81,10 @@ def figure_exponential(
     plain = ColorScale.of(values, limits=(-1.0, 1.0))
     axes = draw_disc(page, centre, side, values, scale or plain)
     _polar_grid(axes, INK)
-    page.write(centre[0], 0.93 * height, "disc of the tangent plane  $T_pM$", 9)
+    page.write(centre[0], 0.93 * height, "disc of the tangent plane  $T_pM$", 11)
     if scale is not None:
         page.colorbar(scale, centre[0], 0.075 * height, 0.26 * width)
-    page.write(0.705 * width, 0.93 * height, r"its image under  $\exp_p$", 9)
+    page.write(0.705 * width, 0.93 * height, r"its image under  $\exp_p$", 11)
     page.save(path)
 
 

@@ -76,9 +76,9 @@ class Page:
         bar.set_ticks(
             [scale.low, middle, scale.high], labels=[_number(t) for t in (scale.low, middle, scale.high)]
         )
-        axes.tick_params(labelsize=6.5, length=2, width=0.5, color=self.line, labelcolor=self.text, pad=2)
+        axes.tick_params(labelsize=7.5, length=2, width=0.5, color=self.line, labelcolor=self.text, pad=2)
         if scale.label:
-            bar.set_label(scale.label, fontsize=7, color=self.text, labelpad=2)
+            bar.set_label(scale.label, fontsize=8, color=self.text, labelpad=2)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the page; the format follows the suffix, and the file appears whole or not at all."""

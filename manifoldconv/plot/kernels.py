@@ -61,7 +61,7 @@ def figure_kernels(
         _draw_one(
             page, centre, 0.92 * tile, dense[..., k, :, :], sparse[:, k], radius, scale, _as_vectors(space)
         )
-        page.write(centre[0], centre[1] - 0.51 * tile, _label(space, k), 6.5)
+        page.write(centre[0], centre[1] - 0.51 * tile, _label(space, k), 8)
     more = "" if shown == space.dimension else f", the first {shown} of {space.dimension}"
     title = f"kernels from {space.rep_in} to {space.rep_out} under {space.group.name}{more}"
     page.write(width / 2, page.height - 0.55 * top, title.replace("$", r"\$"), 10)

@@ -355,7 +355,7 @@ def choose(workbench: Workbench, state: State, **changes: Any) -> State:
     if choices.kernel not in on_offer:
         if "kernel" in changes:
             raise GeometryError(
-                f"there is no kernel {choices.kernel!r} between {choices.fields}; there are {on_offer}"
+                f"there is no kernel {choices.kernel!r} between {choices.fields}; there are {', '.join(on_offer)}"
             )
         choices = replace(choices, kernel=on_offer[0])
     return replace(state, choices=choices, complaint="")
