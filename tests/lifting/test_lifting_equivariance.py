@@ -37,10 +37,10 @@ def se2(angle, shift=(0.0, 0.0), centre=(0.0, 0.0)):
 
 # -- grids --
 
-SIDE, CHANNELS = 9, 2
-QUARTERS = [se2(k * math.pi / 2, centre=(4.0, 4.0)) for k in (1, 2, 3)]  # about the middle pixel
+SIDE, CHANNELS = 7, 2
+QUARTERS = [se2(k * math.pi / 2, centre=(3.0, 3.0)) for k in (1, 2, 3)]  # about the middle pixel
 SHIFTS = [se2(0.0, shift) for shift in ((1.0, 0.0), (0.0, -2.0), (3.0, 4.0))]
-BOTH = [se2(math.pi / 2, (2.0, 1.0), (4.0, 4.0)), se2(-math.pi / 2, (-1.0, 3.0), (4.0, 4.0))]
+BOTH = [se2(math.pi / 2, (2.0, 1.0), (3.0, 3.0)), se2(-math.pi / 2, (-1.0, 3.0), (3.0, 3.0))]
 
 
 class Lifted:
