@@ -7,6 +7,7 @@ Each is one call of `manifoldconv.plot`. Those that show a number also check it,
 from __future__ import annotations
 
 import argparse
+import functools
 import io
 import math
 import time
@@ -86,14 +87,20 @@ def shifted(image: np.ndarray, down: int = 8, right: int = 9) -> np.ndarray:
 
 def on_the_plane(kernel: mc.kernels.Kernel, shape: tuple[int, int], size: int = 9) -> Callable:
     """k ⋆ on pixel images: the package's own correlation on a plane, its nodes the pixels round each pixel."""
-    plane = mc.Euclidean(2)
-    pull = mc.Pullback.build(plane, plane.sites(shape=shape), mc.TangentRule.grid((size, size), spacing=1.0))
+    pull = around_each_pixel(shape, size)
 
     def operate(image: np.ndarray) -> np.ndarray:
         field = torch.from_numpy(np.ascontiguousarray(image)).reshape(-1, 1)
         return mc.correlate(field, kernel, pull).reshape(image.shape).numpy()
 
     return operate
+
+
+@functools.lru_cache(maxsize=1)  # for one kernel after the other
+def around_each_pixel(shape: tuple[int, int], size: int) -> mc.Pullback:
+    """The pixels in a square round each pixel of an image."""
+    plane = mc.Euclidean(2)
+    return mc.Pullback.build(plane, plane.sites(shape=shape), mc.TangentRule.grid((size, size), spacing=1.0))
 
 
 def sphere(level: int = 5) -> mc.MeshSurface:
