@@ -1,12 +1,13 @@
-"""Small sums in registers: what one site reads from its neighbours, and dense products of small blocks.
+"""What one site reads from its neighbours, and dense products of small blocks.
 
 `gather_site` fills the features of one site,
 
     real      Y_r = Σ_j Σ_t values[j, v + r a + t b] X_t[column[j]]
     complex   Y_r = Σ_j z_{jr} X[column[j]],    z_{jr} = values[j, v + 2r] ± i values[j, v + 2r + 1]
 
-for all copies of a block side by side. Sums run over the neighbours in their order, whatever the number of threads.
-Arrays are flat; a row of `groups` is one run of features, see `Group` in `manifoldconv.ops.plan`.
+for all copies of a block side by side. Sums run over the neighbours in their order, whatever the number of threads and
+whichever features are summed together. Arrays are flat; a row of `groups` is one run of features, see `Side` in
+`manifoldconv.ops.plan`.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -16,69 +17,95 @@ from __future__ import annotations
 import numpy as np
 
 from manifoldconv.compiled import leaf
-from manifoldconv.ops.vector import load, multiply_add, prefetch, read, store, zero
+from manifoldconv.ops.gather import COMPLEX_AT_ONCE, REAL_AT_ONCE, sum_complex, sum_real
+from manifoldconv.ops.vector import length, load, multiply_add, prefetch, read, scaled, store
 
 REAL, COMPLEX = 0, 1
+# Numbers for each pass over the neighbours, see `order_passes`.
+PASS = 9
 
 
 @leaf
-def gather_site(values, before, width, column, first, last, x, origin, x_width, groups, y, place, lanes):
+def gather_site(
+    values, before, width, column, first, last, x, origin, x_width, passes, features, sums, y, place
+):
     """The features of one site, from neighbours `first` to `last` of the field at x[origin:], at y[place:].
 
-    `values` holds those of neighbour j from j · width - before on.
+    `values` holds those of neighbour j from j · width - before on; `sums` is memory to work in.
     """
-    for g in range(groups.shape[0]):
-        kind, start, step, copies = groups[g, 0], origin + groups[g, 1], groups[g, 2], groups[g, 3]
-        v, rows, row_step = groups[g, 4] - before, groups[g, 5], groups[g, 6]
-        terms, term_step, own = groups[g, 7], groups[g, 8], groups[g, 9]
-        for lane in range(0, copies, lanes):
-            count = min(lanes, copies - lane)
-            r = 0
-            if kind == COMPLEX:
-                sign = values.dtype.type(groups[g, 10])
-                x_re = start + lane
-                while r < rows:
-                    left, first_value = rows - r, v + 2 * r
-                    own_place = place + own + 2 * r * copies + lane
-                    if left >= 4:
-                        _complex_4(values, first_value, width, column, first, last, x, x_width, x_re, x_re + step,
-                                   y, own_place, copies, count, sign)  # fmt: skip
-                        r += 4
-                    elif left == 3:
-                        _complex_3(values, first_value, width, column, first, last, x, x_width, x_re, x_re + step,
-                                   y, own_place, copies, count, sign)  # fmt: skip
-                        r += 3
-                    elif left == 2:
-                        _complex_2(values, first_value, width, column, first, last, x, x_width, x_re, x_re + step,
-                                   y, own_place, copies, count, sign)  # fmt: skip
-                        r += 2
-                    else:
-                        _complex_1(values, first_value, width, column, first, last, x, x_width, x_re, x_re + step,
-                                   y, own_place, copies, count, sign)  # fmt: skip
-                        r += 1
-                continue
-            while r < rows:
-                # A last tile may begin before the end of the one before: the same sums again cost less than few.
-                left = rows - r
-                if left > 4 and rows >= 8:
-                    r = min(r, rows - 8)
-                    _real_8(values, v + r * row_step, width, row_step, terms, term_step, column, first, last, x,
-                            x_width, start + lane, step, y, place + own + r * copies + lane, copies, count)  # fmt: skip
-                    r += 8
-                elif left > 2 and rows >= 4:
-                    r = min(r, rows - 4)
-                    _real_4(values, v + r * row_step, width, row_step, terms, term_step, column, first, last, x,
-                            x_width, start + lane, step, y, place + own + r * copies + lane, copies, count)  # fmt: skip
-                    r += 4
-                elif rows >= 2:
-                    r = min(r, rows - 2)
-                    _real_2(values, v + r * row_step, width, row_step, terms, term_step, column, first, last, x,
-                            x_width, start + lane, step, y, place + own + r * copies + lane, copies, count)  # fmt: skip
-                    r += 2
+    lanes = length(x)
+    for g in range(0, len(passes), PASS):
+        kind, start, step, copies = (
+            read(passes, g),
+            read(passes, g + 1),
+            read(passes, g + 2),
+            read(passes, g + 3),
+        )
+        terms, term_step, sign = (
+            read(passes, g + 4),
+            read(passes, g + 5),
+            values.dtype.type(read(passes, g + 6)),
+        )
+        feature, stop = read(passes, g + 7), read(passes, g + 8)
+        most = COMPLEX_AT_ONCE if kind == COMPLEX else REAL_AT_ONCE
+        tiles = (stop - feature + most - 1) // most
+        while feature < stop:
+            n = (stop - feature + tiles - 1) // tiles  # even shares: a few sums alone wait for one another
+            for lane in range(0, copies, lanes):
+                used, here = min(lanes, copies - lane), place + lane
+                if kind == COMPLEX:
+                    sum_complex(n, values, before, width, column, first, last, x, origin + start + lane, x_width, step,
+                                1, 0, sign, features, feature, sums, 0)  # fmt: skip
+                    for i in range(n):
+                        own = here + read(features, 2 * (feature + i) + 1)
+                        store(y, own, load(sums, 2 * i * lanes), used)
+                        store(y, own + copies, scaled(sign, load(sums, (2 * i + 1) * lanes)), used)
                 else:
-                    _real_1(values, v + r * row_step, width, terms, term_step, column, first, last, x,
-                            x_width, start + lane, step, y, place + own + r * copies + lane, count)  # fmt: skip
-                    r += 1
+                    sum_real(n, values, before, width, column, first, last, x, origin + start + lane, x_width, step,
+                             terms, term_step, sign, features, feature, sums, 0)  # fmt: skip
+                    for i in range(n):
+                        store(y, here + read(features, 2 * (feature + i) + 1), load(sums, i * lanes), used)
+            feature, tiles = feature + n, tiles - 1
+
+
+@leaf
+def order_passes(groups, passes, features):
+    """Groups that read the same channels, with values of the same sign, become one pass over the neighbours.
+
+    Writes rows of `passes` (kind, first channel, from one component to the next, copies, terms, values from one term to
+    the next, sign, features from, to) and of `features` (value, column of Y); gives the number of passes.
+    """
+    count, feature = 0, 0
+    for g in range(groups.shape[0]):
+        leads = True
+        for h in range(g):
+            leads = leads and not _together(groups, g, h)
+        if not leads:
+            continue
+        row = count * PASS
+        passes[row], passes[row + 1], passes[row + 2], passes[row + 3] = (
+            groups[g, 0], groups[g, 1], groups[g, 2], groups[g, 3]
+        )  # fmt: skip
+        passes[row + 4], passes[row + 5], passes[row + 6] = groups[g, 7], groups[g, 8], groups[g, 10]
+        passes[row + 7] = feature
+        for h in range(g, groups.shape[0]):
+            if _together(groups, g, h):
+                halves = 2 if groups[h, 0] == COMPLEX else 1
+                for r in range(groups[h, 5]):
+                    features[2 * feature] = groups[h, 4] + r * groups[h, 6]
+                    features[2 * feature + 1] = groups[h, 9] + r * halves * groups[h, 3]
+                    feature += 1
+        passes[row + 8] = feature
+        count += 1
+    return count
+
+
+@leaf
+def _together(groups, g, h):
+    same = True
+    for c in (0, 1, 2, 3, 7, 8, 10):
+        same = same and groups[g, c] == groups[h, c]
+    return same
 
 
 @leaf
@@ -103,208 +130,6 @@ def prefetch_rows(values, width, pair, first, last, lanes):
         for v in range(0, width, lanes):
             prefetch(values, source + v)
         prefetch(values, source + width - 1)
-
-
-@leaf
-def _complex_4(values, v, width, column, first, last, x, x_width, x_re, x_im, y, place, copies, count, sign):
-    a0, a1, a2, a3 = zero(x), zero(x), zero(x), zero(x)
-    b0, b1, b2, b3 = zero(x), zero(x), zero(x), zero(x)
-    for j in range(first, last):
-        base = np.int64(read(column, j)) * x_width
-        re, im, p = load(x, base + x_re), load(x, base + x_im), j * width + v
-        c, s = read(values, p), sign * read(values, p + 1)
-        a0, b0 = multiply_add(-s, im, multiply_add(c, re, a0)), multiply_add(c, im, multiply_add(s, re, b0))
-        c, s = read(values, p + 2), sign * read(values, p + 3)
-        a1, b1 = multiply_add(-s, im, multiply_add(c, re, a1)), multiply_add(c, im, multiply_add(s, re, b1))
-        c, s = read(values, p + 4), sign * read(values, p + 5)
-        a2, b2 = multiply_add(-s, im, multiply_add(c, re, a2)), multiply_add(c, im, multiply_add(s, re, b2))
-        c, s = read(values, p + 6), sign * read(values, p + 7)
-        a3, b3 = multiply_add(-s, im, multiply_add(c, re, a3)), multiply_add(c, im, multiply_add(s, re, b3))
-    store(y, place, a0, count)
-    store(y, place + copies, b0, count)
-    store(y, place + 2 * copies, a1, count)
-    store(y, place + 3 * copies, b1, count)
-    store(y, place + 4 * copies, a2, count)
-    store(y, place + 5 * copies, b2, count)
-    store(y, place + 6 * copies, a3, count)
-    store(y, place + 7 * copies, b3, count)
-
-
-@leaf
-def _complex_3(values, v, width, column, first, last, x, x_width, x_re, x_im, y, place, copies, count, sign):
-    a0, a1, a2 = zero(x), zero(x), zero(x)
-    b0, b1, b2 = zero(x), zero(x), zero(x)
-    for j in range(first, last):
-        base = np.int64(read(column, j)) * x_width
-        re, im, p = load(x, base + x_re), load(x, base + x_im), j * width + v
-        c, s = read(values, p), sign * read(values, p + 1)
-        a0, b0 = multiply_add(-s, im, multiply_add(c, re, a0)), multiply_add(c, im, multiply_add(s, re, b0))
-        c, s = read(values, p + 2), sign * read(values, p + 3)
-        a1, b1 = multiply_add(-s, im, multiply_add(c, re, a1)), multiply_add(c, im, multiply_add(s, re, b1))
-        c, s = read(values, p + 4), sign * read(values, p + 5)
-        a2, b2 = multiply_add(-s, im, multiply_add(c, re, a2)), multiply_add(c, im, multiply_add(s, re, b2))
-    store(y, place, a0, count)
-    store(y, place + copies, b0, count)
-    store(y, place + 2 * copies, a1, count)
-    store(y, place + 3 * copies, b1, count)
-    store(y, place + 4 * copies, a2, count)
-    store(y, place + 5 * copies, b2, count)
-
-
-@leaf
-def _complex_2(values, v, width, column, first, last, x, x_width, x_re, x_im, y, place, copies, count, sign):
-    a0, a1, b0, b1 = zero(x), zero(x), zero(x), zero(x)
-    for j in range(first, last):
-        base = np.int64(read(column, j)) * x_width
-        re, im, p = load(x, base + x_re), load(x, base + x_im), j * width + v
-        c, s = read(values, p), sign * read(values, p + 1)
-        a0, b0 = multiply_add(-s, im, multiply_add(c, re, a0)), multiply_add(c, im, multiply_add(s, re, b0))
-        c, s = read(values, p + 2), sign * read(values, p + 3)
-        a1, b1 = multiply_add(-s, im, multiply_add(c, re, a1)), multiply_add(c, im, multiply_add(s, re, b1))
-    store(y, place, a0, count)
-    store(y, place + copies, b0, count)
-    store(y, place + 2 * copies, a1, count)
-    store(y, place + 3 * copies, b1, count)
-
-
-@leaf
-def _complex_1(values, v, width, column, first, last, x, x_width, x_re, x_im, y, place, copies, count, sign):
-    a, b = zero(x), zero(x)
-    for j in range(first, last):
-        base = np.int64(read(column, j)) * x_width
-        re, im, p = load(x, base + x_re), load(x, base + x_im), j * width + v
-        c, s = read(values, p), sign * read(values, p + 1)
-        a, b = multiply_add(-s, im, multiply_add(c, re, a)), multiply_add(c, im, multiply_add(s, re, b))
-    store(y, place, a, count)
-    store(y, place + copies, b, count)
-
-
-@leaf
-def _real_8(
-    values,
-    v,
-    width,
-    row_step,
-    terms,
-    term_step,
-    column,
-    first,
-    last,
-    x,
-    x_width,
-    start,
-    step,
-    y,
-    place,
-    copies,
-    count,
-):
-    a0, a1, a2, a3 = zero(x), zero(x), zero(x), zero(x)
-    a4, a5, a6, a7 = zero(x), zero(x), zero(x), zero(x)
-    for t in range(terms):
-        for j in range(first, last):
-            f, p = (
-                load(x, np.int64(read(column, j)) * x_width + start + t * step),
-                j * width + v + t * term_step,
-            )
-            a0 = multiply_add(read(values, p), f, a0)
-            a1 = multiply_add(read(values, p + row_step), f, a1)
-            a2 = multiply_add(read(values, p + 2 * row_step), f, a2)
-            a3 = multiply_add(read(values, p + 3 * row_step), f, a3)
-            a4 = multiply_add(read(values, p + 4 * row_step), f, a4)
-            a5 = multiply_add(read(values, p + 5 * row_step), f, a5)
-            a6 = multiply_add(read(values, p + 6 * row_step), f, a6)
-            a7 = multiply_add(read(values, p + 7 * row_step), f, a7)
-    store(y, place, a0, count)
-    store(y, place + copies, a1, count)
-    store(y, place + 2 * copies, a2, count)
-    store(y, place + 3 * copies, a3, count)
-    store(y, place + 4 * copies, a4, count)
-    store(y, place + 5 * copies, a5, count)
-    store(y, place + 6 * copies, a6, count)
-    store(y, place + 7 * copies, a7, count)
-
-
-@leaf
-def _real_4(
-    values,
-    v,
-    width,
-    row_step,
-    terms,
-    term_step,
-    column,
-    first,
-    last,
-    x,
-    x_width,
-    start,
-    step,
-    y,
-    place,
-    copies,
-    count,
-):
-    a0, a1, a2, a3 = zero(x), zero(x), zero(x), zero(x)
-    for t in range(terms):
-        for j in range(first, last):
-            f, p = (
-                load(x, np.int64(read(column, j)) * x_width + start + t * step),
-                j * width + v + t * term_step,
-            )
-            a0 = multiply_add(read(values, p), f, a0)
-            a1 = multiply_add(read(values, p + row_step), f, a1)
-            a2 = multiply_add(read(values, p + 2 * row_step), f, a2)
-            a3 = multiply_add(read(values, p + 3 * row_step), f, a3)
-    store(y, place, a0, count)
-    store(y, place + copies, a1, count)
-    store(y, place + 2 * copies, a2, count)
-    store(y, place + 3 * copies, a3, count)
-
-
-@leaf
-def _real_2(
-    values,
-    v,
-    width,
-    row_step,
-    terms,
-    term_step,
-    column,
-    first,
-    last,
-    x,
-    x_width,
-    start,
-    step,
-    y,
-    place,
-    copies,
-    count,
-):
-    a0, a1 = zero(x), zero(x)
-    for t in range(terms):
-        for j in range(first, last):
-            f, p = (
-                load(x, np.int64(read(column, j)) * x_width + start + t * step),
-                j * width + v + t * term_step,
-            )
-            a0 = multiply_add(read(values, p), f, a0)
-            a1 = multiply_add(read(values, p + row_step), f, a1)
-    store(y, place, a0, count)
-    store(y, place + copies, a1, count)
-
-
-@leaf
-def _real_1(
-    values, v, width, terms, term_step, column, first, last, x, x_width, start, step, y, place, count
-):
-    a = zero(x)
-    for t in range(terms):
-        for j in range(first, last):
-            f = load(x, np.int64(read(column, j)) * x_width + start + t * step)
-            a = multiply_add(read(values, j * width + v + t * term_step), f, a)
-    store(y, place, a, count)
 
 
 @leaf

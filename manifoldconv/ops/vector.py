@@ -10,6 +10,7 @@ splits these vectors where registers are shorter, so the code is the same on eve
     prefetch(array, place)                ask for the line that holds array[place], which is read soon
     v = zero(array)                       lanes zeros
     v = multiply_add(number, w, v)        number · w + v, rounded once
+    v = scaled(number, v)                 number · v
     store(array, place, v, count)         the first `count` lanes
 
 numba lets an index be negative, counted from the end, and asks at every access whether it is; beside one product for
@@ -69,12 +70,28 @@ class VectorType(types.Type):
 @register_model(VectorType)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: VectorType) -> None:
-        super().__init__(manager, kind, _llvm(kind))
+        super().__init__(manager, kind, llvm_type(kind))
 
 
-def _llvm(kind: VectorType) -> ir.VectorType:
+def llvm_type(kind: VectorType) -> ir.VectorType:
     element = ir.FloatType() if kind.element == types.float32 else ir.DoubleType()
     return ir.VectorType(element, kind.count)
+
+
+def everywhere(builder: Any, kind: VectorType, scalar: Any) -> Any:
+    """Code for a vector whose lanes all hold one number."""
+    empty = ir.Constant(llvm_type(kind), ir.Undefined)
+    first = builder.insert_element(empty, scalar, ir.Constant(ir.IntType(32), 0))
+    lanes_type = ir.VectorType(ir.IntType(32), kind.count)
+    return builder.shuffle_vector(first, empty, ir.Constant(lanes_type, [0] * kind.count))
+
+
+def fused(builder: Any, kind: VectorType, factor: Any, vector: Any, total: Any) -> Any:
+    """Code for factor · vector + total of three vectors, rounded once."""
+    own = llvm_type(kind)
+    name = f"llvm.fma.v{kind.count}f{kind.element.bitwidth}"
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(own, [own, own, own]), name)
+    return builder.call(function, [factor, vector, total])
 
 
 def _pointer(context: Any, builder: Any, array_type: Any, array: Any, place: Any, target: ir.Type) -> Any:
@@ -110,7 +127,7 @@ def load(typing_context, array, place):
     kind = VectorType(array.dtype)
 
     def generate(context, builder, signature, arguments):
-        pointer = _pointer(context, builder, signature.args[0], *arguments, _llvm(kind))
+        pointer = _pointer(context, builder, signature.args[0], *arguments, llvm_type(kind))
         return builder.load(pointer, align=array.dtype.bitwidth // 8)
 
     return kind(array, types.intp), generate
@@ -139,7 +156,7 @@ def zero(typing_context, array):
     kind = VectorType(array.dtype)
 
     def generate(context, builder, signature, arguments):
-        return ir.Constant(_llvm(kind), [0.0] * kind.count)
+        return ir.Constant(llvm_type(kind), [0.0] * kind.count)
 
     return kind(array), generate
 
@@ -150,18 +167,20 @@ def multiply_add(typing_context, number, vector, total):
 
     def generate(context, builder, signature, arguments):
         scalar, factor, summand = arguments
-        kind = _llvm(vector)
-        empty = ir.Constant(kind, ir.Undefined)
-        first = builder.insert_element(empty, scalar, ir.Constant(ir.IntType(32), 0))
-        lanes_type = ir.VectorType(ir.IntType(32), vector.count)
-        everywhere = builder.shuffle_vector(first, empty, ir.Constant(lanes_type, [0] * vector.count))
-        name = f"llvm.fma.v{vector.count}f{vector.element.bitwidth}"
-        function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(kind, [kind, kind, kind]), name
-        )
-        return builder.call(function, [everywhere, factor, summand])
+        return fused(builder, vector, everywhere(builder, vector, scalar), factor, summand)
 
     return total(vector.element, vector, total), generate
+
+
+@intrinsic
+def scaled(typing_context, number, vector):
+    """number · vector."""
+
+    def generate(context, builder, signature, arguments):
+        scalar, factor = arguments
+        return builder.fmul(everywhere(builder, vector, scalar), factor)
+
+    return vector(vector.element, vector), generate
 
 
 @intrinsic
@@ -170,7 +189,7 @@ def store(typing_context, array, place, vector, count):
 
     def generate(context, builder, signature, arguments):
         destination, start, value, number = arguments
-        kind = _llvm(vector)
+        kind = llvm_type(vector)
         full = builder.icmp_signed(">=", number, ir.Constant(number.type, vector.count))
         with builder.if_else(full) as (whole, part):
             with whole:

@@ -177,6 +177,26 @@ def test_a_table_of_scalar_kernels(strips, backend, channels_in, channels_out):
             assert float((a - b).detach().abs().max() / b.detach().abs().max()) < TOLERANCE[torch.float64]
 
 
+@pytest.mark.parametrize("count", range(1, 15))
+def test_any_number_of_features_is_summed_together(strips, count):
+    """One real feature for each kernel of a table: the compiled loops are different ones for each number."""
+    pull = strips["zero"]
+    table, field = random(len(pull.rule), count), random(pull.n_sources, 2, seed=1)
+    weight = random(3, 2, count, seed=2)
+    found, wanted = (
+        pull.collapse(table, dtype=torch.float64, backend=name)(field, weight)
+        for name in ("compiled", "torch")
+    )
+    assert float((found - wanted).abs().max() / wanted.abs().max()) < TOLERANCE[torch.float64]
+
+
+@pytest.mark.parametrize("count", range(1, 9))
+def test_any_number_of_complex_features_is_summed_together(sphere, count):
+    """One complex feature for each radial function, conjugate ones for the gradient."""
+    kernels = mc.KernelSpace("1x1", "1x0 + 1x1", SO2, RadialBasis.gaussian_rings(0.5, count))
+    assert max(compared(sphere, kernels, expected="complex")) < TOLERANCE[torch.float64]
+
+
 def on_nodes(pull, values):
     """The scalar kernel with given values on the nodes."""
 

@@ -17,7 +17,16 @@ from torch import Tensor
 
 from manifoldconv.ops.arrays import Arrays, Direction
 from manifoldconv.ops.backends.shares import Rows, in_shares
-from manifoldconv.ops.tiles import add_product, contract_site, fetch_rows, gather_site, prefetch_rows
+from manifoldconv.ops.gather import COMPLEX_AT_ONCE, REAL_AT_ONCE
+from manifoldconv.ops.tiles import (
+    PASS,
+    add_product,
+    contract_site,
+    fetch_rows,
+    gather_site,
+    order_passes,
+    prefetch_rows,
+)
 from manifoldconv.ops.vector import lanes, with_room, with_room_behind
 
 # Bytes of features at a time: they stay in a core's own cache beside the values of their rows.
@@ -41,12 +50,12 @@ def forward(field: Tensor, matrix: Tensor, arrays: Arrays) -> Tensor:
     rows = _rows_at_a_time(direction, field)
     width = lanes(flat.dtype)
 
-    given = (*_sparse(arrays.values, direction), x, x_width, direction.groups.numpy(), panels, table)
+    given = (*_sparse(arrays.values, direction), x, x_width, *_passes(direction), panels, table)
 
     def prepare() -> Rows:
-        y, near = _own_memory(rows, direction, arrays.values)
-        return lambda start, stop: _forward(start, stop, rows, batch, sites, *given, near, y, direction.width, flat,
-                                            channels, direction.rows, width)  # fmt: skip
+        sums, y, near = _own_memory(rows, direction, arrays.values)
+        return lambda start, stop: _forward(start, stop, rows, batch, sites, *given, sums, near, y, direction.width,
+                                            flat, channels, direction.rows, width)  # fmt: skip
 
     in_shares(prepare, direction.rows, batch * arrays.values.numel())
     return out
@@ -101,17 +110,17 @@ def backward(grad: Tensor, field: Tensor, matrix: Tensor, arrays: Arrays) -> tup
     stride = matrix.numel() + width
     partial = np.zeros(count * stride, dtype=flat.dtype)
 
-    given = (*_sparse(arrays.values, direction), x, x_width, direction.groups.numpy(), panels, table)
+    given = (*_sparse(arrays.values, direction), x, x_width, *_passes(direction), panels, table)
     segments = direction.segments.numpy()
 
     def prepare() -> Rows:
-        y, near = _own_memory(rows, direction, arrays.values)
+        sums, y, near = _own_memory(rows, direction, arrays.values)
 
         def run(first: int, last: int) -> None:
             for part in range(first, last):
                 start, stop = min(part * size, direction.rows), min((part + 1) * size, direction.rows)
-                _backward(start, stop, rows, batch, grad.shape[1], *given, near, y, direction.width, flat, channels,
-                          sites, width, f, segments, partial, part * stride)  # fmt: skip
+                _backward(start, stop, rows, batch, grad.shape[1], *given, sums, near, y, direction.width, flat,
+                          channels, sites, width, f, segments, partial, part * stride)  # fmt: skip
 
         return run
 
@@ -138,12 +147,20 @@ def _sparse(
     )
 
 
-def _own_memory(rows: int, direction: Direction, values: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """What a thread works in: features of some rows, and values of one row that lie apart in memory."""
+def _own_memory(rows: int, direction: Direction, values: Tensor) -> tuple[np.ndarray, ...]:
+    """What a thread works in: sums, features of some rows, and values of one row that lie apart in memory."""
     longest = int(direction.row_start.diff().max()) if len(direction.pair) else 0
     dtype = values.numpy().dtype
     y = np.empty(rows * direction.width + lanes(dtype), dtype=dtype)
-    return y, np.empty(longest * values.shape[1] + lanes(dtype), dtype=dtype)
+    near = np.empty(longest * values.shape[1] + lanes(dtype), dtype=dtype)
+    return np.empty(max(REAL_AT_ONCE, 2 * COMPLEX_AT_ONCE) * lanes(dtype), dtype=dtype), y, near
+
+
+def _passes(direction: Direction) -> tuple[np.ndarray, np.ndarray]:
+    groups = direction.groups.numpy()
+    passes = np.empty(len(groups) * PASS, dtype=np.int64)
+    features = np.empty(2 * int(groups[:, 5].sum()), dtype=np.int64)
+    return passes[: order_passes(groups, passes, features) * PASS], features
 
 
 def _channels_out(arrays: Arrays) -> int:
@@ -225,9 +242,11 @@ def _forward(
     width,
     x,
     x_width,
-    groups,
+    passes,
+    features,
     panels,
     table,
+    sums,
     near,
     y,
     y_width,
@@ -239,27 +258,43 @@ def _forward(
     for first in range(start, stop, step):
         last = min(first + step, stop)
         for a in range(batch):
-            _features(first, last, a * sites * x_width, row_start, column, pair, values, width, x, x_width, groups,
-                      near, y, y_width, vector)  # fmt: skip
+            _features(first, last, a * sites * x_width, row_start, column, pair, values, width, x, x_width, passes,
+                      features, sums, near, y, y_width, vector)  # fmt: skip
             _product(first, last, a * rows, panels, table, y, y_width, out, channels, vector)
 
 
 @_entry
 def _features(
-    first, last, origin, row_start, column, pair, values, width, x, x_width, groups, near, y, y_width, vector
+    first,
+    last,
+    origin,
+    row_start,
+    column,
+    pair,
+    values,
+    width,
+    x,
+    x_width,
+    passes,
+    features,
+    sums,
+    near,
+    y,
+    y_width,
+    vector,
 ):
     for p in range(first, last):
         start, stop, place = row_start[p], row_start[p + 1], (p - first) * y_width
         if len(pair) == 0:
-            gather_site(values, 0, width, column, start, stop, x, origin, x_width, groups, y, place, vector)
+            gather_site(values, 0, width, column, start, stop, x, origin, x_width, passes, features, sums,
+                        y, place)  # fmt: skip
             continue
         # Values that lie apart come from memory while the site before is summed.
         fetch_rows(values, width, pair, start, stop, near, vector)
         if p + 2 < len(row_start):
             prefetch_rows(values, width, pair, stop, row_start[p + 2], vector)
-        gather_site(
-            near, start * width, width, column, start, stop, x, origin, x_width, groups, y, place, vector
-        )
+        gather_site(near, start * width, width, column, start, stop, x, origin, x_width, passes, features, sums,
+                    y, place)  # fmt: skip
 
 
 @_entry
@@ -286,9 +321,11 @@ def _backward(
     width,
     x,
     x_width,
-    groups,
+    passes,
+    features,
     panels,
     table,
+    sums,
     near,
     y,
     y_width,
@@ -304,8 +341,8 @@ def _backward(
     for first in range(start, stop, step):
         last = min(first + step, stop)
         for a in range(batch):
-            _features(first, last, a * sites * x_width, row_start, column, pair, values, width, x, x_width, groups,
-                      near, y, y_width, vector)  # fmt: skip
+            _features(first, last, a * sites * x_width, row_start, column, pair, values, width, x, x_width, passes,
+                      features, sums, near, y, y_width, vector)  # fmt: skip
             _product(first, last, a * rows, panels, table, y, y_width, out, channels, vector)
             source = (a * rows + first) * channels
             for s in range(segments.shape[0]):
