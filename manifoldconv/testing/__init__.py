@@ -16,7 +16,8 @@ True
 """
 
 from manifoldconv.testing.actions import action_isometry, check_action, check_group
-from manifoldconv.testing.equivariance import Discretisation, GaugeChange, check_equivariance
+from manifoldconv.testing.discretisation import Discretisation, GaugeChange
+from manifoldconv.testing.equivariance import check_equivariance
 from manifoldconv.testing.figures import Equivariance
 from manifoldconv.testing.laws import LawResult, LawViolation, require
 from manifoldconv.testing.manifolds import LAWS, Isometry, ManifoldCase, ambient_isometry, check_laws

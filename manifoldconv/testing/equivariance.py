@@ -20,57 +20,10 @@ import torch
 from torch import Tensor
 
 from manifoldconv.representations import Representation
-from manifoldconv.sampling import Sites
+from manifoldconv.testing.difference import Difference, Field, Question, difference_under
+from manifoldconv.testing.discretisation import Discretisation, GaugeChange
 from manifoldconv.testing.figures import Equivariance, observed_order, staying_part
 from manifoldconv.testing.manifolds import Isometry
-
-Field = Tensor | Callable[[Any], Tensor]
-
-
-@dataclass(frozen=True, eq=False)
-class GaugeChange:
-    """Other frames at the sites: u' = matrices[p] u. The fields change coordinates; nothing moves.
-
-    Attributes:
-        matrices: `(N, d, d)` orthogonal, one for each site.
-        name: for the report.
-    """
-
-    matrices: Tensor
-    name: str = "a change of gauge"
-
-
-@dataclass(frozen=True, eq=False)
-class Discretisation:
-    """One resolution: the sites of a field, and what an operator needs besides the field.
-
-    Attributes:
-        sites: where the field lives.
-        pull: handed to the operator as its second argument: a `Pullback`, or whatever it takes (for a change of gauge
-            a `Pullback`, or a tuple of them over the same sites). None: the operator takes the field alone.
-        sites_out: where the answer lives; None where it lives on `sites`.
-        spacing: the distance of neighbouring sites; by default area^(1/d) on average over the sites.
-        inside: points to bool: the sites of the answer that are compared, as those away from the border of a window.
-            None: all. The error stays relative to the largest answer at any site.
-    """
-
-    sites: Sites
-    pull: Any = None
-    sites_out: Sites | None = None
-    spacing: float | None = None
-    inside: Callable[[Any], Tensor] | None = None
-
-    @property
-    def distance(self) -> float:
-        """The spacing, given or computed."""
-        if self.spacing is not None:
-            return self.spacing
-        dim = getattr(self.sites.manifold, "dim", None)
-        if dim is None:
-            raise ValueError(
-                f"{self.sites!r} do not say their manifold's dimension; give Discretisation a spacing"
-            )
-        return float(self.sites.area.mean()) ** (1 / dim)
 
 
 def check_equivariance(
@@ -131,7 +84,7 @@ def check_equivariance(
     >>> report.passed, report.exact
     (True, True)
     """
-    question = _Question(operator, field, rep_in, rep_out, output)
+    question = Question(operator, field, rep_in, rep_out, output)
     stages = [at] if isinstance(at, Discretisation) else at
     elements = _elements(element, count, generator)
     stages = _checked_request(question, stages, order)
@@ -165,21 +118,6 @@ def check_equivariance(
 
 
 @dataclass(frozen=True)
-class _Question:
-    """What is asked, at whatever resolution and of whatever element."""
-
-    operator: Callable[..., Tensor]
-    field: Field
-    rep_in: Representation | None
-    rep_out: Representation | None
-    output: str
-
-    def answer(self, field: Tensor, pull: Any) -> Tensor:
-        with torch.no_grad():
-            return self.operator(field) if pull is None else self.operator(field, pull)
-
-
-@dataclass(frozen=True)
 class _Measured:
     """The errors at one resolution, and where the largest was."""
 
@@ -189,16 +127,6 @@ class _Measured:
     site: int
     exact: bool
     dtype: torch.dtype
-
-
-@dataclass(frozen=True)
-class _Difference:
-    """L(T f) - T L(f) for one element, and what the element does to the sites and to the field."""
-
-    values: Tensor
-    moves_sites: bool
-    changes_field: bool
-    interpolates: bool
 
 
 def _elements(element: Any, count: int, generator: torch.Generator | None) -> list[Any]:
@@ -223,7 +151,7 @@ def _elements(element: Any, count: int, generator: torch.Generator | None) -> li
     return found
 
 
-def _checked_request(question: _Question, stages: Any, order: float) -> list[Discretisation]:
+def _checked_request(question: Question, stages: Any, order: float) -> list[Discretisation]:
     if question.output not in ("field", "invariant"):
         raise ValueError(f'output must be "field" or "invariant"; got {question.output!r}')
     if not order > 0:
@@ -243,7 +171,7 @@ def _checked_request(question: _Question, stages: Any, order: float) -> list[Dis
     return list(stages)
 
 
-def _measure(question: _Question, elements: Sequence[Any], stage: Discretisation) -> _Measured:
+def _measure(question: Question, elements: Sequence[Any], stage: Discretisation) -> _Measured:
     """The errors at one resolution."""
     here = _checked_field(question.field, stage)
     plain = question.answer(here, stage.pull)
@@ -262,7 +190,7 @@ def _measure(question: _Question, elements: Sequence[Any], stage: Discretisation
     largest, squares, differences = [], [], []
     for element in elements:
         try:
-            found = _difference(question, element, here, plain, stage, target)
+            found = difference_under(question, element, here, plain, stage, target)
         except ValueError as refusal:
             refusal.add_note(f"This happened under {_name(element)}.")
             raise
@@ -302,7 +230,7 @@ def _checked_field(field: Field, stage: Discretisation) -> Tensor:
     return here
 
 
-def _require_content(elements: Sequence[Any], differences: Sequence[_Difference]) -> None:
+def _require_content(elements: Sequence[Any], differences: Sequence[Difference]) -> None:
     """A check by elements that do nothing proves nothing."""
     if not any(d.moves_sites for d in differences):
         raise ValueError(
@@ -314,91 +242,12 @@ def _require_content(elements: Sequence[Any], differences: Sequence[_Difference]
         )
 
 
-def _difference(
-    question: _Question, element: Any, here: Tensor, plain: Tensor, stage: Discretisation, target: Sites
-) -> _Difference:
-    """L(T f) - T L(f), and what T does."""
-    if isinstance(element, GaugeChange):
-        g = element.matrices
-        pull = _changed_gauge(stage.pull, g)
-        answer = question.answer(_turn(question.rep_in, g, here), pull)
-        expected = plain if question.output == "invariant" else _turn(question.rep_out, g, plain)
-        moves = float((g - torch.eye(g.shape[-1], dtype=g.dtype)).abs().max()) > 1e-9
-        return _Difference(answer - expected, moves, True, False)
-    into, out = element if isinstance(element, tuple) else (element, element)
-    moved, interpolated = _moved_input(into, question.field, here, stage.sites, question.rep_in)
-    answer = question.answer(moved, stage.pull)
-    moves = _moves(into, stage.sites)
-    changes = float((moved - here).abs().max()) > 1e-9 * float(here.abs().max())
-    if question.output == "invariant":
-        return _Difference(answer - plain, moves, changes, interpolated)
-    expected, also = _resampled(out, plain, target, question.rep_out)
-    difference = answer - expected
-    if stage.inside is not None:
-        difference = difference * stage.inside(target.points).to(difference.dtype)[..., None]
-    return _Difference(difference, moves, changes, interpolated or also)
-
-
 def _mean_square(values: Tensor, area: Tensor | None) -> float:
     """Over everything; over sites weighted by their areas."""
     square = values.abs().to(torch.float64).square()
     if area is None:
         return float(square.mean())
     return float((square * (area / area.sum())[:, None]).sum(-2).mean())
-
-
-def _changed_gauge(pull: Any, g: Tensor) -> Any:
-    if isinstance(pull, tuple):
-        return tuple(_changed_gauge(part, g) for part in pull)
-    if not hasattr(pull, "change_gauge"):
-        raise ValueError(
-            f"a change of gauge needs a discretisation with a Pullback; its pull is {type(pull).__name__}"
-        )
-    return pull.change_gauge(g)
-
-
-def _turn(rep: Representation | None, g: Tensor, field: Tensor) -> Tensor:
-    """ρ(g_p) f(p)."""
-    if rep is None:
-        return field
-    rep.check_field(field)
-    return (rep.matrix(g).to(field.dtype) @ field[..., None])[..., 0]
-
-
-def _moved_input(
-    isometry: Isometry, field: Field, here: Tensor, sites: Sites, rep: Representation | None
-) -> tuple[Tensor, bool]:
-    """T f at the sites, and whether it was interpolated: a function of points is read where it is needed."""
-    if not callable(field):
-        return _resampled(isometry, here, sites, rep)
-    there = field(isometry.apply(sites.points))
-    return _turn(rep, isometry.differential(sites.points).mT, there) if rep is not None else there, False
-
-
-def _resampled(
-    isometry: Isometry, field: Tensor, sites: Sites, rep: Representation | None
-) -> tuple[Tensor, bool]:
-    """(T f)(p) = ρ(dh_p)⁻¹ Σ_s weight[s] ρ(transport[s]) f[index[s]], and whether any weight lies between 0 and 1."""
-    stencil = sites.stencil(isometry.apply(sites.points))
-    weight = stencil.weight.detach()
-    between = bool(((weight > 1e-9) & (weight < 1 - 1e-9)).any())
-    if not between:
-        weight = weight.round()
-    values = field[..., stencil.index, :]
-    if rep is not None:
-        rep.check_field(field)
-        there = isometry.differential(sites.points).mT[:, None] @ stencil.transport
-        values = (rep.matrix(there).to(field.dtype) @ values[..., None])[..., 0]
-    return (weight.to(field.dtype)[..., None] * values).sum(dim=-2), between
-
-
-def _moves(isometry: Isometry, sites: Sites) -> bool:
-    """Whether any site is read elsewhere: a shift by a whole period changes points, and no field."""
-    stencil = sites.stencil(isometry.apply(sites.points))
-    elsewhere = stencil.index != torch.arange(len(sites))[:, None]
-    return bool((stencil.weight.detach()[elsewhere].abs() > 1e-9).any()) or bool(
-        (stencil.weight.detach().sum(-1) < 1 - 1e-9).any()
-    )
 
 
 def _name(element: Any) -> str:

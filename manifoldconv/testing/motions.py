@@ -17,7 +17,7 @@ from manifoldconv.homogeneous.icosahedral import icosahedral_rotations as rotati
 from manifoldconv.homogeneous.so3 import SO3
 from manifoldconv.manifolds.sphere import Sphere
 from manifoldconv.orthogonal import rotation_matrix
-from manifoldconv.testing.equivariance import GaugeChange
+from manifoldconv.testing.discretisation import GaugeChange
 from manifoldconv.testing.manifolds import Isometry, ambient_isometry
 
 
