@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -79,16 +80,13 @@ class Page:
         self._gone = True
 
     def _aim(self) -> None:
-        """The camera: on a narrow screen from farther off, and with the surface above the controls."""
+        """The camera where `framing` has it."""
         camera = self.client.camera
-        towards = np.array(TOWARDS) / np.linalg.norm(TOWARDS)
-        narrow = camera.aspect < 0.8
-        right = np.array([-towards[1], towards[0], 0.0]) / np.hypot(towards[0], towards[1])
-        aside = np.array([0.0, 0.0, -0.8]) if narrow else 0.35 * right
+        place, middle = framing(camera.aspect)
         camera.fov = FIELD_OF_VIEW
         # In this order: a camera that is moved takes the place that it looks at along.
-        camera.position = tuple(aside + DISTANCE * (1.5 if narrow else 1.0) * SIZE * towards)
-        camera.look_at = tuple(aside)
+        camera.position = tuple(place)
+        camera.look_at = tuple(middle)
 
     # -- controls ----------------------------------------------------------------------------------------------------
 
@@ -381,6 +379,23 @@ class Page:
             return
         self.client.send_file_download("manifoldconv.png", png(picture), save_immediately=True)
         self.complaint.content = "Saved as manifoldconv.png where your browser keeps downloads."
+
+
+def framing(aspect: float) -> tuple[np.ndarray, np.ndarray]:
+    """Where the camera is and looks: the surface beside the controls, on a screen narrower than high above them.
+
+    Args:
+        aspect: width of the screen divided by its height.
+    """
+    towards = np.array(TOWARDS) / np.linalg.norm(TOWARDS)
+    if aspect < 0.8:  # from so far off that the width is enough
+        distance = DISTANCE * SIZE * 0.95 / aspect
+        half_height = distance * math.tan(FIELD_OF_VIEW / 2)
+        middle = np.array([0.0, 0.0, -min(0.5 * half_height, 0.95 * half_height - 0.6 * SIZE)])
+    else:
+        right = np.array([-towards[1], towards[0], 0.0]) / np.hypot(towards[0], towards[1])
+        middle, distance = 0.35 * right, DISTANCE * SIZE
+    return middle + distance * towards, middle
 
 
 def colour_bar(scale: ColorScale) -> str:

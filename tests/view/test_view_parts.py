@@ -18,8 +18,9 @@ from manifoldconv.kernels import gaussian
 from manifoldconv.plot.color import ColorScale
 from manifoldconv.view import trail as trails
 from manifoldconv.view.disc import exponential_disc
-from manifoldconv.view.display import Display, png
+from manifoldconv.view.display import SIZE, Display, png
 from manifoldconv.view.model import Workbench, start
+from manifoldconv.view.page import FIELD_OF_VIEW, framing
 from manifoldconv.view.picking import first_hit, line_of_sight
 from manifoldconv.view.server import free_port, open_in_browser, reaches_others
 from manifoldconv.view.snapshot import snapshot
@@ -45,6 +46,27 @@ def test_the_corners_of_the_screen_see_as_far_as_the_field_of_view() -> None:
     right = line_of_sight((1.0, 0.5), np.eye(3), math.pi / 2, 2.0)
     assert up == pytest.approx([0, -1, 1])  # y points down
     assert right == pytest.approx([2, 0, 1])
+
+
+@pytest.mark.parametrize("aspect", [390 / 844, 0.75, 1280 / 900, 2.0])
+def test_the_surface_is_seen_whole_beside_or_above_the_controls(aspect: float) -> None:
+    """A ball as large as the surface can be, by its place on the screen: from -1 to 1 each way."""
+    place, middle = framing(aspect)
+    ahead = (middle - place) / np.linalg.norm(middle - place)
+    right = np.cross(ahead, [0.0, 0.0, 1.0])
+    right /= np.linalg.norm(right)
+    points = np.random.default_rng(0).normal(size=(500, 3))
+    points *= SIZE / 2 / np.linalg.norm(points, axis=1, keepdims=True)
+    depth = (points - place) @ ahead
+    tangent = math.tan(FIELD_OF_VIEW / 2)
+    across = (points - place) @ right / (depth * tangent * aspect)
+    up = (points - place) @ np.cross(right, ahead) / (depth * tangent)
+    assert np.abs(across).max() < 1
+    assert np.abs(up).max() < 1
+    if aspect < 0.8:
+        assert np.median(up) > 0.25  # the controls take the lower half
+    else:
+        assert np.median(across) < -0.1  # and here the right
 
 
 def test_a_trail_goes_round_what_no_straight_line_passes() -> None:
