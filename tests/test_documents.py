@@ -88,9 +88,31 @@ def test_the_site_may_load_nothing_from_elsewhere(text: str, suffix: str, loads:
     assert bool(hook("no_network").loaded_from_elsewhere(text, suffix)) == loads
 
 
+@pytest.mark.parametrize(
+    ("link", "leads_somewhere"),
+    [
+        ("other.html#there", True),
+        ("#here", True),
+        ("folder/", True),
+        ("https://a.example/page", True),
+        ("other.html#nowhere", False),
+        ("#nowhere", False),
+        ("nothing.html", False),
+        ("http://a.example", False),
+        ("https://a example", False),
+    ],
+)
+def test_a_link_that_leads_nowhere_is_found(link: str, leads_somewhere: bool, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "index.html").write_text("<p>")
+    (tmp_path / "other.html").write_text('<h1 id="there">')
+    (tmp_path / "page.html").write_text(f'<h1 id="here"><a href="{link}">')
+    assert (hook("links").broken(tmp_path) == []) is leads_somewhere
+
+
 def hook(name: str) -> ModuleType:
     """A module of docs/_hooks."""
-    if name == "no_network":
+    if name in ("no_network", "links"):
         pytest.importorskip("mkdocs", reason="the documentation is built with mkdocs")
     spec = importlib.util.spec_from_file_location(f"hook_{name}", ROOT / "docs" / "_hooks" / f"{name}.py")
     assert spec is not None
