@@ -27,6 +27,7 @@ def torus(count):
 
 AT, FINE = torus(12), torus(24)
 SITES = AT.sites
+WINDOW = Discretisation(mc.Euclidean(2).sites(shape=(3, 3)), pull=())
 MOTIONS = random_planar_motions(CENTRE, 0.03)
 
 
@@ -81,6 +82,10 @@ def identity(name="nothing"):
         ({"at": replace(AT, inside=lambda x: x[..., 0] > 9)}, "inside must be true at some of the 144 sites"),
         ({"at": replace(AT, inside=lambda x: x > 0.5)}, r"one value a site; got shape \(144, 2\)"),
         ({"at": [AT, replace(FINE, spacing=0.0)]}, "must get finer"),
+        (
+            {"at": WINDOW, "element": planar_motion(translation=(99.0, 0.0)), "field": torch.ones(9, 1)},
+            "a shift by .* takes every site out of GridSites",
+        ),
         ({"order": 0}, "the expected order must be positive; got 0"),
         ({"element": None}, "an element is an Isometry, .* got NoneType"),
         (

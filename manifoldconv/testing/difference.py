@@ -102,6 +102,8 @@ def _resampled(
     """(T f)(p) = ρ(dh_p)⁻¹ Σ_s weight[s] ρ(transport[s]) f[index[s]], and whether any weight lies between 0 and 1."""
     stencil = sites.stencil(isometry.apply(sites.points))
     weight = stencil.weight.detach()
+    if not bool((weight > 0).any()):
+        raise ValueError(f"{isometry.name} takes every site out of {sites!r}: there is nothing to compare")
     between = bool(((weight > 1e-9) & (weight < 1 - 1e-9)).any())
     if not between:
         weight = weight.round()
