@@ -37,19 +37,19 @@ class Row:
 
 
 def in_turns(
-    ways: Mapping[str, Callable[[], Any]], repeats: int = REPEATS, warm: bool = False
+    ways: Mapping[str, Callable[[], Any]], repeats: int = REPEATS, warm: int = 0
 ) -> dict[str, list[float]]:
     """Seconds for each repeat of each way: all once to warm up, then A, B, ..., A, B, ...
 
-    `warm` runs each way once more before it is timed. Where one takes a millisecond, what the way before it left in
-    the caches would decide else.
+    Each way runs `warm` times more before it is timed: where it takes a millisecond, what the way before it left in the
+    caches would decide else.
     """
     for way in ways.values():
         way()
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats):
         for name, way in ways.items():
-            if warm:
+            for _ in range(warm):
                 way()
             start = time.perf_counter()
             way()
