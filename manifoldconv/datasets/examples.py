@@ -101,7 +101,7 @@ def whole_numbers(path: Path) -> Tensor:
                 value = float(word)  # some files write 3.0000e+00
             except ValueError:
                 value = float("nan")
-            if value != value or value != int(value):
+            if not value.is_integer():  # nor is nan, nor infinity
                 raise GeometryError(f"{path}, line {line}: expected a whole number; got {word[:40]!r}")
             numbers.append(int(value))
     return torch.tensor(numbers, dtype=torch.int64)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -90,7 +92,7 @@ def read_classification(path: Path) -> dict[str, list[int]]:
     "PSB 1", then "CLASSES MODELS", then for each class "NAME PARENT COUNT" and so many numbers.
     """
     words = path.read_text(encoding="utf-8", errors="replace").split()
-    if len(words) < 4 or words[0] != "PSB":
+    if len(words) < 4 or words[0] != "PSB" or not (words[2].isdigit() and words[3].isdigit()):
         raise GeometryError(
             f'{path} must begin with "PSB 1" and the numbers of classes and models; got {words[:4]}'
         )
@@ -113,6 +115,9 @@ def read_classification(path: Path) -> dict[str, list[int]]:
         at += 3 + count
     classes, models = int(words[2]), int(words[3])
     listed = sum(map(len, found.values()))
+    twice = [number for number, count in Counter(chain(*found.values())).items() if count > 1]
+    if twice:
+        raise GeometryError(f"{path} lists model {twice[0]} more than once")
     if listed != models:
         raise GeometryError(f"{path} announces {classes} classes and {models} models; it lists {listed}")
     return found

@@ -18,8 +18,10 @@ def curves_picture(history: Sequence[dict[str, float]], path: str | Path) -> Non
         for kind, color, style in (("train", "#0072B2", "-"), ("validation", "#D55E00", "--")):
             name = f"{kind}_{what}"
             if all(name in row for row in history):
-                axis.plot(epochs, [row[name] for row in history], style, color=color, label=kind)
+                mark = "o" if len(epochs) == 1 else None  # a line of one point would not be seen
+                axis.plot(epochs, [row[name] for row in history], style, color=color, label=kind, marker=mark)
         axis.set_xlabel("epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.set_ylabel(what)
         axis.spines[["top", "right"]].set_visible(False)
         if axis.lines:

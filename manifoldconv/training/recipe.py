@@ -86,8 +86,7 @@ class Recipe:
         field, _, pull = self.prepare(example.surface, cache)
         labels, where = example.labels, example.where
         if where == "landmarks":
-            labels = torch.full((example.surface.n_vertices,), UNLABELLED, dtype=torch.int64)
-            labels[example.labels] = torch.arange(len(example.labels))
+            labels = _first_landmarks(example.labels, example.surface.n_vertices)
             where = "vertices"
         faces = example.surface.faces if where == "faces" else None
         return Sample(field, pull, labels, where, faces, example.name)
@@ -103,6 +102,15 @@ class Recipe:
         if unknown:
             raise ValueError(f"a recipe has no {', '.join(unknown)}")
         return cls(**values)
+
+
+def _first_landmarks(vertices: Tensor, count: int) -> Tensor:
+    """The number of the landmark at each vertex `(count,)`, the least where there are several; else unlabelled."""
+    numbers = torch.arange(len(vertices))
+    first = torch.full((count,), len(vertices), dtype=torch.int64).scatter_reduce(
+        0, vertices, numbers, "amin"
+    )
+    return torch.where(first < len(vertices), first, UNLABELLED)
 
 
 class PreparedSamples(Sequence[Sample]):

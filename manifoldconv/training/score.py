@@ -28,7 +28,7 @@ class Score:
     @property
     def accuracy(self) -> float:
         """The share of labelled things (vertices, faces, meshes) that were said to be what they are."""
-        return float(self.confusion.diagonal().sum() / self.confusion.sum())
+        return int(self.confusion.diagonal().sum()) / int(self.confusion.sum())
 
 
 def sample_loss(network: nn.Module, sample: Sample) -> tuple[Tensor, Tensor]:

@@ -170,9 +170,10 @@ def test_a_label_for_each_face(bodies: Path) -> None:
     write_labels(file, [1, 2, 9, 3])
     with pytest.raises(GeometryError, match=r"a\.txt, line 3: label 9; expected 1 to 8"):
         human_segmentation(bodies, "train")[0]
-    file.write_text("1\n2\nthree\n4\n")
-    with pytest.raises(GeometryError, match=r"a\.txt, line 3: expected a whole number; got 'three'"):
-        human_segmentation(bodies, "train")[0]
+    for word in ("three", "inf", "nan", "2.5"):
+        file.write_text(f"1\n2\n{word}\n4\n")
+        with pytest.raises(GeometryError, match=rf"a\.txt, line 3: expected a whole number; got '{word}'"):
+            human_segmentation(bodies, "train")[0]
 
 
 @pytest.mark.parametrize(
@@ -180,6 +181,8 @@ def test_a_label_for_each_face(bodies: Path) -> None:
     [
         ("PSB 1\n1 4\nalien 0 4\n0\n1\n2\n", "must list 4 models"),
         ("1 2 3", 'must begin with "PSB 1"'),
+        ("PSB 1\nclasses models\n", 'must begin with "PSB 1" and the numbers of classes and models'),
+        ("PSB 1\n2 4\nalien 0 2\n0\n1\nants 0 2\n1\n2\n", "lists model 1 more than once"),
         ("PSB 1\n1 9\nalien 0 2\n0\n1\n", "announces 1 classes and 9 models; it lists 2"),
     ],
 )

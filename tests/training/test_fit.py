@@ -12,8 +12,11 @@ import pytest
 import torch
 from toy import Smoother, samples
 
+import manifoldconv as mc
+from manifoldconv.datasets import Labelled
 from manifoldconv.training import (
     Checkpoint,
+    Recipe,
     Sample,
     TrainingConfig,
     evaluate,
@@ -183,6 +186,14 @@ def test_samples_of_the_wrong_shape() -> None:
         Sample(good.field, good.pull, good.labels, "faces")
 
 
+def test_a_vertex_of_several_landmarks_has_the_first() -> None:
+    """Two points of a template may correspond to one vertex of a coarser mesh; which one counts is not by chance."""
+    surface = mc.load_mesh(Path(__file__).parents[2] / "meshes/cube.ply")
+    recipe = Recipe(("gaussian-curvature",), 0.3)
+    example = Labelled(surface, torch.tensor([5, 2, 5, 0, 2]), "landmarks", "cube")
+    assert recipe.sample(example).labels.tolist() == [3, -1, 1, -1, -1, 0, -1, -1]
+
+
 def test_a_network_that_says_something_else() -> None:
     whole = samples(1, where="mesh")[0]
     with pytest.raises(ValueError, match="must say one thing of the mesh"):
@@ -207,7 +218,9 @@ def test_settings_by_unknown_name() -> None:
         TrainingConfig.from_dict({"epoch": 3})
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive", b"hello", None])
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\x03\x04 no archive", b"hello", b"epoch,learning_rate\n1.0,0.01\n", None]
+)
 def test_files_that_are_no_checkpoints(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "last.pt"
     if content is not None:
