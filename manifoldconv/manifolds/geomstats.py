@@ -20,6 +20,8 @@ from manifoldconv.manifolds.neighbour_sites import NeighbourSites
 # Vectors whose squares differ by less than this part count as equally long when a basis is chosen, lest
 # rounding choose.
 _TIE = 1e-6
+# Directions with a square below this are rounding; on the hyperboloid it may be negative, and geomstats takes its root.
+_STILL = 1e-26
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,6 +267,10 @@ class GeomstatsManifold(Manifold):
     def _carried(self, x: Tensor, velocity: Tensor, frame: Tensor) -> Tensor:
         """`(N, D, d)`: the vectors of a frame, carried along exp_x(t velocity) to t = 1, by the ladder or not."""
         count = frame.shape[-1]
+        with torch.no_grad():
+            flat = velocity.reshape(len(x), -1, 1)
+            still = (self._inner(x, flat, flat)[:, 0, 0] <= _STILL) & (flat != 0).any(1)[:, 0]
+        velocity = torch.where(still.reshape(-1, *(1,) * len(self.shape)), 0.0, velocity)
         vectors = frame.mT.reshape(len(x) * count, *self.shape)
         starts, directions = _repeated(x, count), _repeated(velocity, count)
         metric = self.space.metric

@@ -239,6 +239,7 @@ def test_the_ladder_is_of_second_order(torus_space: object) -> None:
     assert torch.allclose(found.mT @ found, torch.eye(2, dtype=torch.float64), rtol=0, atol=1e-12)
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")  # of roots of squares that rounding made negative
 @pytest.mark.parametrize(
     ("name", "group", "rank"),
     [
