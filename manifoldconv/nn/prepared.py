@@ -52,6 +52,8 @@ def operator_of(layer: Prepares, pull: Pullback, dtype: torch.dtype) -> Collapse
 
 @torch.compiler.assume_constant_result  # run while tracing, and not part of the graph
 def _prepare(layer: Prepares, pull: Pullback, dtype: torch.dtype) -> None:
+    if not isinstance(pull, Pullback):
+        raise ValueError(f"{type(layer).__name__} takes a Pullback; got {type(pull).__name__}")
     pull.__dict__[layer.names[dtype]] = layer.collapsed(pull, dtype)
 
 

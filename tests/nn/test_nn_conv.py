@@ -134,6 +134,15 @@ def test_fields_that_do_not_fit_are_refused(sphere_pull, field, message):
         nn.TangentConv("1x0", "1x0")(field, sphere_pull)
 
 
+def test_what_is_no_pullback_is_refused(sphere_pull, surfaces):
+    field = torch.ones(len(sphere_pull), 1)
+    for other in (None, surfaces["closed"]):
+        with pytest.raises(ValueError, match=rf"TangentConv takes a Pullback.* got {type(other).__name__}"):
+            nn.TangentConv("1x0", "1x0")(field, other)
+        with pytest.raises(ValueError, match=rf"TangentConv takes a Pullback; got {type(other).__name__}"):
+            nn.TangentConv("1x0", "1x0").prepare(other)
+
+
 def test_what_no_kernel_reaches_is_refused_when_the_layer_is_made():
     with pytest.raises(ValueError, match=r"O\(2\) admits no kernel .* from 4x0 to the summand 2xsign"):
         nn.TangentConv("4x0", "1x0 + 2xsign")

@@ -37,7 +37,7 @@ def same_weights(a: torch.nn.Module, b: torch.nn.Module) -> bool:
 def test_it_learns(tmp_path: Path) -> None:
     network, data = Smoother(2, 2), samples(4)
     before = evaluate(network, data)
-    result = fit(network, data, data, TrainingConfig(epochs=60, learning_rate=0.05), tmp_path)
+    result = fit(network, data, data, TrainingConfig(epochs=30, learning_rate=0.05), tmp_path)
     after = evaluate(network, data)
     assert after.accuracy > max(0.8, before.accuracy)
     assert after.loss == pytest.approx(min(row["validation_loss"] for row in result.history), abs=1e-12)
