@@ -151,6 +151,35 @@ def signal_on_a_mesh(path: Path, look: Look) -> None:
 
 
 @figure
+def convolution(path: Path, look: Look) -> None:
+    """Noise on the surface of a fox, a kernel on a tangent disc, and the response: what `manifoldconv demo` draws."""
+    from manifoldconv.ops import operators
+
+    surface = mc.load_mesh(MESHES / "fox.ply")
+    radius, sigma = 6 * surface.mean_edge_length, 1.2 * surface.mean_edge_length
+    noise = torch.from_numpy(np.random.default_rng(1).standard_normal((surface.n_vertices, 1)))
+    kernel = mc.kernels.difference_of_gaussians(sigma, 1.6 * sigma)
+    rule = mc.TangentRule.polar(radius, 10, 40)
+    response = operators([kernel], mc.Pullback.blocks(surface, surface.sites(), rule))[0](noise)
+    cheek = (surface.vertices - torch.tensor([1.0, -0.13, 1.31], dtype=torch.float64)).norm(dim=1).argmin()
+    angle = torch.arange(241, dtype=torch.float64) * (2 * math.pi / 240)
+    spokes = radius * torch.stack([angle.cos(), angle.sin()], dim=-1)
+    rim = surface.embed(surface.exp(surface.vertex_points(cheek), spokes)).numpy()
+    plot.figure_convolution(
+        path,
+        surface.embedding.vertices,
+        surface.faces,
+        noise[:, 0].numpy(),
+        response[:, 0].numpy(),
+        lambda nodes: kernel(torch.from_numpy(nodes)).numpy(),
+        radius,
+        support=[rim],
+        camera=Camera(40, 15, up="z"),
+        **look.wide(2000),
+    )
+
+
+@figure
 def kernel_on_a_disc(path: Path, look: Look) -> None:
     """A derivative of a Gaussian: odd, so it has a direction."""
     kernel = mc.kernels.derivative_of_gaussian(0.12)
