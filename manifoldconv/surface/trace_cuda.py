@@ -116,11 +116,11 @@ class GpuTracer:
         if count == 0:
             return ends
         rays = Rays(*(_on_gpu(part) for part in (face, barycentric, vertex, velocity)))
-        results = Ends(*(_on_gpu(part) for part in ends))
+        results = [_on_gpu(part) for part in ends]
         blocks = (count + THREADS - 1) // THREADS
         if device.type == "cuda":
             torch.cuda.current_stream(device).synchronize()  # numba works in a stream of its own
-        trace_kernel[blocks, THREADS](self.tables, rays, reflect, results)
+        trace_kernel[blocks, THREADS](self.tables, rays, reflect, Ends(*results))
         cuda.synchronize()
         if device.type == "cpu":
             return tuple(torch.from_numpy(result.copy_to_host()) for result in results)
