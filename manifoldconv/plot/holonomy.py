@@ -266,7 +266,7 @@ def _page(
 
     page = Page.blank(*size, background, dpi=max(1, round(size[0] / 8)))
     line = page.figure.dpi / 5
-    bottom, top = 3.9 * line, 1.7 * line
+    bottom, top = 4.3 * line, 1.7 * line
     height = page.height - bottom - top
     axes = page.panel(0, bottom, page.width, height)
     scene.draw(axes, camera=camera)
@@ -281,7 +281,7 @@ def _page(
         page.write(float(x), page.height - top - float(y), text, 10, path_effects=halo, weight="bold")
     if title:
         page.write(page.width / 2, page.height - 0.9 * line, title, 11)
-    page.colorbar(scale, page.width / 2, 3.1 * line, 0.4 * page.width)
+    page.colorbar(scale, page.width / 2, 3.5 * line, 0.4 * page.width)
     _legend(page, loops, line)
     return page
 

@@ -11,12 +11,14 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import imread
 
 import manifoldconv as mc
 from manifoldconv import plot
 from manifoldconv.manifolds import icosphere
 from manifoldconv.plot.field import spread_vertices
+from manifoldconv.plot.figure import Page
 from manifoldconv.plot.loop import caption
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,6 +72,39 @@ def test_the_pages_have_every_figure_in_both_themes(figures: ModuleType) -> None
     wanted = {f"{name}-{theme}.webp" for name in figures.FIGURES for theme in ("light", "dark")}
     assert {path.name for path in folder.iterdir()} == wanted
     assert sum(path.stat().st_size for path in folder.iterdir()) < 2_000_000
+
+
+def test_words_do_not_run_into_one_another_or_off_the_page(
+    figures: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages: dict[str, Page] = {}
+    monkeypatch.setattr(Page, "save", lambda page, path: pages.update({Path(path).stem: page}))
+    drawn = ("carried-along-two-paths", "exponential-disc", "admissible-bases", "kernels-to-vectors")
+    for name in drawn:
+        figures.FIGURES[name](tmp_path / name, figures.Look("white", 0.3))
+    band = mc.load_mesh(ROOT / "meshes" / "moebius.ply")
+    plot.figure_holonomy(
+        tmp_path / "holonomy", band, mc.holonomy_report(band), size=(420, 360), title="title"
+    )
+    assert {*pages} == {*drawn, "holonomy"}
+    for name, page in pages.items():
+        canvas = FigureCanvasAgg(page.figure)
+        canvas.draw()  # labels get their places
+        renderer = canvas.get_renderer()
+        bars = [axes for axes in page.figure.axes if axes.get_xlabel()]
+        words = [t for t in page.figure.texts if t.get_weight() != "bold"]  # bold ones stand in the picture
+        words += [t for axes in bars for t in (axes.xaxis.label, *axes.get_xticklabels())]
+        boxes = [(t.get_text(), t.get_window_extent(renderer)) for t in words if t.get_text()]
+        for k, (text, box) in enumerate(boxes):
+            assert box.x0 >= 0, (name, text)
+            assert box.y0 >= 0, (name, text)
+            assert box.x1 <= page.width, (name, text)
+            assert box.y1 <= page.height, (name, text)
+            for other, beside in boxes[:k]:
+                apart = min(box.x1, beside.x1) <= max(box.x0, beside.x0) or min(box.y1, beside.y1) <= max(
+                    box.y0, beside.y0
+                )
+                assert apart, (name, text, other)
 
 
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
