@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from manifoldconv.compiled import leaf
-from manifoldconv.ops.plan import Plan, Value
+from manifoldconv.ops.plan import Plan
+from manifoldconv.ops.units import Value
 from manifoldconv.representations.harmonics import harmonics
 
 

@@ -21,40 +21,17 @@ dense product.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from manifoldconv.ops.tiles import COMPLEX, REAL
-from manifoldconv.representations.representation import Representation, Summand
+from manifoldconv.ops.units import ZERO, Unit, Value, complex_units, matrix_units, scalar_units
+from manifoldconv.representations.representation import Representation
 
 Form = Literal["scalar", "complex", "matrix"]
-
-# Coefficients below this are zero: solutions of the constraint are exact to 1e-13.
-ZERO = 1e-12
-
-
-@dataclass(frozen=True)
-class Value:
-    """One channel of values, `count` numbers for each (site, neighbour) pair from place `start` on.
-
-    Attributes:
-        order: m, the harmonic; `radial` j; `harmonic` a, in the scalar form.
-        signed: n, and `frequency` k, in the complex form (2 numbers, or 1 where n = k = 0).
-        part: in the matrix form, the kernels of a part between single copies, solutions · radial · s_out · s_in.
-    """
-
-    start: int
-    count: int
-    order: int = 0
-    radial: int = 0
-    harmonic: int = 0
-    signed: int = 0
-    frequency: int = 0
-    part: Any = None
 
 
 @dataclass(frozen=True)
@@ -91,26 +68,6 @@ class Plan:
     transposed: Side
 
 
-@dataclass
-class _Unit:
-    """A feature before it has a place: real or complex, and the weights that it meets."""
-
-    block: int
-    kind: int
-    component: int
-    value: int
-    step: int
-    terms: int
-    term_step: int
-    sign: int
-    # (which half of a complex feature, block and component on the other side, part, coefficients (solutions,), radial)
-    links: list[tuple[int, int, int, Any, Tensor, int]] = field(default_factory=list)
-
-    @property
-    def key(self) -> tuple[int, ...]:
-        return (self.block, self.kind, self.component, self.term_step, self.sign, self.value)
-
-
 def table_plan(kernels: int, copies_in: int, copies_out: int) -> Plan:
     """The plan of B scalar kernels with weights `(C_out, C_in, B)`."""
     values = tuple(Value(b, 1, radial=b) for b in range(kernels))
@@ -118,14 +75,14 @@ def table_plan(kernels: int, copies_in: int, copies_out: int) -> Plan:
     one = torch.ones(1, dtype=torch.float64)
     sides = []
     for copies, other, outward in ((copies_in, copies_out, False), (copies_out, copies_in, True)):
-        units = {(0, b): _Unit(0, REAL, 0, b, 1, 1, 0, 1, [(0, 0, 0, part, one, b)]) for b in range(kernels)}
+        units = {(0, b): Unit(0, REAL, 0, b, 1, 1, 0, 1, [(0, 0, 0, part, one, b)]) for b in range(kernels)}
         sides.append(_side(units, [_Span(0, copies, 1)], [_Span(0, other, 1)], kernels, outward))
     return Plan("scalar", values, kernels, sides[0], sides[1])
 
 
 def space_plan(space: Any, form: Form) -> Plan:
     """The plan of a `KernelSpace` in one of the forms."""
-    maker = {"scalar": _scalar_units, "complex": _complex_units, "matrix": _matrix_units}[form]
+    maker = {"scalar": scalar_units, "complex": complex_units, "matrix": matrix_units}[form]
     values, width, forward, transposed = maker(space)
     into, out = (_spans(rep) for rep in (space.rep_in, space.rep_out))
     count = space.radial.count
@@ -151,179 +108,6 @@ def multiplications(plan: Plan, pairs: int, sites_in: int, sites_out: int, lanes
     return first, pairs * summed(plan.transposed) + sites_in * plan.transposed.index.shape[1]
 
 
-# ---------------------------------------------------------------- features of each form
-
-
-def _scalar_units(space: Any) -> tuple[list[Value], int, dict[Any, _Unit], dict[Any, _Unit]]:
-    values: dict[tuple[int, int, int], Value] = {}
-    orders = sorted({(part.order, part.solutions.shape[3]) for part in space.parts})
-    for order, harmonics in orders:
-        for j in range(space.radial.count):
-            for a in range(harmonics):
-                values[order, j, a] = Value(len(values), 1, order=order, radial=j, harmonic=a)
-    forward: dict[Any, _Unit] = {}
-    transposed: dict[Any, _Unit] = {}
-    for part, i, o in _parts(space):
-        for j in range(space.radial.count):
-            for a in range(part.solutions.shape[3]):
-                place = values[part.order, j, a].start
-                for x in range(part.solutions.shape[1]):
-                    for y in range(part.solutions.shape[2]):
-                        found = part.solutions[:, x, y, a]
-                        if bool((found.abs() > ZERO).any()):
-                            _real(forward, i, y, place).links.append((0, o, x, part, found, j))
-                            _real(transposed, o, x, place).links.append((0, i, y, part, found, j))
-    return list(values.values()), len(values), forward, transposed
-
-
-def _complex_units(space: Any) -> tuple[list[Value], int, dict[Any, _Unit], dict[Any, _Unit]]:
-    values: dict[tuple[int, int, int], Value] = {}
-    forward: dict[Any, _Unit] = {}
-    transposed: dict[Any, _Unit] = {}
-    into = space.rep_in.blocks
-    width = 0
-    wanted = sorted(_needed(space, into))
-    for k, n in wanted:
-        for j in range(space.radial.count):
-            count = 1 if k == 0 and n == 0 else 2
-            values[k, n, j] = Value(width, count, order=abs(n), radial=j, signed=n, frequency=k)
-            width += count
-    for part, i, o in _parts(space):
-        k = into[i].irrep.frequency if into[i].irrep.size == 2 else 0
-        for n, coefficients in _complex_coefficients(part, k):
-            if not bool((coefficients.abs() > ZERO).any()):
-                continue
-            for j in range(space.radial.count):
-                value = values[k, n, j]
-                _link_forward(forward, i, o, part, coefficients, value, j)
-                _link_transposed(transposed, i, o, part, coefficients, value, j)
-    return list(values.values()), width, forward, transposed
-
-
-def _needed(space: Any, into: list[Summand]) -> set[tuple[int, int]]:
-    """The pairs (frequency k, angular order n) whose values meet a weight."""
-    found = set()
-    for part, i, _ in _parts(space):
-        k = into[i].irrep.frequency if into[i].irrep.size == 2 else 0
-        for n, coefficients in _complex_coefficients(part, k):
-            if bool((coefficients.abs() > ZERO).any()):
-                found.add((k, n))
-    return found
-
-
-def _complex_coefficients(part: Any, k: int) -> list[tuple[int, Tensor]]:
-    """(n, `(solutions, s_out, 2)`): what Re and Im of e^{inθ} e^{ikτ} f are multiplied by, for n = m and -m.
-
-    For a real field (k = 0) e^{imθ} f alone. With f = x + iy and P± = e^{±imθ} f: x cos = Re(P+ + P-) / 2,
-    y sin = Re(P- - P+) / 2, y cos = Im(P+ + P-) / 2, x sin = Im(P+ - P-) / 2.
-    """
-    s, m = part.solutions, part.order
-    if k == 0:
-        imaginary = s[:, :, 0, 1] if m else torch.zeros_like(s[:, :, 0, 0])
-        both = torch.stack([s[:, :, 0, 0], imaginary], -1)
-        return [(m, both * (2**0.5 if m else 1.0))]
-    if m == 0:
-        return [(0, torch.stack([s[:, :, 0, 0], s[:, :, 1, 0]], -1))]
-    x_cos, x_sin, y_cos, y_sin = s[:, :, 0, 0], s[:, :, 0, 1], s[:, :, 1, 0], s[:, :, 1, 1]
-    plus = torch.stack([x_cos - y_sin, y_cos + x_sin], -1)
-    minus = torch.stack([x_cos + y_sin, y_cos - x_sin], -1)
-    return [(m, plus * 0.5**0.5), (-m, minus * 0.5**0.5)]
-
-
-def _link_forward(
-    units: dict[Any, _Unit], i: int, o: int, part: Any, coefficients: Tensor, value: Value, j: int
-) -> None:
-    for x in range(coefficients.shape[1]):
-        for half in range(value.count):
-            found = coefficients[:, x, half]
-            if value.frequency:
-                unit, own = _complex(units, i, value.start, 1), half
-            else:
-                unit, own = _real(units, i, 0, value.start + half), 0
-            unit.links.append((own, o, x, part, found, j))
-
-
-def _link_transposed(
-    units: dict[Any, _Unit], i: int, o: int, part: Any, coefficients: Tensor, value: Value, j: int
-) -> None:
-    """The adjoint of out_x = α_x Re(z f) + β_x Im(z f): f̄ = z̄ Σ_x (α_x + iβ_x) g_x.
-
-    For g = g_0 + i g_1 the sum is A g + B ḡ; the features are z̄ g and z g, the conjugate of z̄ ḡ.
-    """
-    alpha, beta = coefficients[..., 0], coefficients[..., 1]
-    real_field = value.frequency == 0
-    if coefficients.shape[1] == 1:
-        a, b = alpha[:, 0], beta[:, 0]
-        real = _real(units, o, 0, value.start)
-        real.links.append((0, i, 0, part, a, j))
-        if not real_field:
-            real.links.append((0, i, 1, part, b, j))
-        if value.count == 2:
-            imaginary = _real(units, o, 0, value.start + 1)
-            imaginary.links.append((0, i, 0, part, b, j))
-            if not real_field:
-                imaginary.links.append((0, i, 1, part, -a, j))
-        return
-    if value.count == 1:  # z is real, and so is the field
-        for x in range(2):
-            _real(units, o, x, value.start).links.append((0, i, 0, part, alpha[:, x], j))
-        return
-    a_re, a_im = (alpha[:, 0] + beta[:, 1]) / 2, (beta[:, 0] - alpha[:, 1]) / 2
-    b_re, b_im = (alpha[:, 0] - beta[:, 1]) / 2, (beta[:, 0] + alpha[:, 1]) / 2
-    # Im of the feature z g is minus that of z̄ ḡ.
-    for sign, re, im in ((-1, a_re, a_im), (1, b_re, b_im)):
-        if not bool(((re.abs() > ZERO) | (im.abs() > ZERO)).any()):
-            continue
-        unit = _complex(units, o, value.start, sign)
-        unit.links.append((0, i, 0, part, re, j))
-        unit.links.append((1, i, 0, part, im * sign, j))
-        if not real_field:
-            unit.links.append((0, i, 1, part, im, j))
-            unit.links.append((1, i, 1, part, -re * sign, j))
-
-
-def _matrix_units(space: Any) -> tuple[list[Value], int, dict[Any, _Unit], dict[Any, _Unit]]:
-    values: dict[Any, Value] = {}
-    forward: dict[Any, _Unit] = {}
-    transposed: dict[Any, _Unit] = {}
-    into, outs = space.rep_in.blocks, space.rep_out.blocks
-    width = 0
-    for part, i, o in _parts(space):
-        solutions, s_out, s_in = part.solutions.shape[:3]
-        key = (into[i].irrep, outs[o].irrep, part.order)
-        if key not in values:
-            count = solutions * space.radial.count * s_out * s_in
-            values[key] = Value(width, count, order=part.order, part=part)
-            width += count
-        for n in range(solutions):
-            alone = torch.zeros(solutions, dtype=torch.float64)
-            alone[n] = 1.0
-            for j in range(space.radial.count):
-                first = values[key].start + (n * space.radial.count + j) * s_out * s_in
-                for x in range(s_out):
-                    unit = _Unit(i, REAL, 0, first + x * s_in, s_in, s_in, 1, 1)
-                    forward.setdefault((i, first + x * s_in), unit).links.append((0, o, x, part, alone, j))
-                for y in range(s_in):
-                    unit = _Unit(o, REAL, 0, first + y, 1, s_out, s_in, 1)
-                    transposed.setdefault((o, first + y), unit).links.append((0, i, y, part, alone, j))
-    return list(values.values()), width, forward, transposed
-
-
-def _real(units: dict[Any, _Unit], block: int, component: int, value: int) -> _Unit:
-    return units.setdefault((block, component, value), _Unit(block, REAL, component, value, 1, 1, 0, 1))
-
-
-def _complex(units: dict[Any, _Unit], block: int, value: int, sign: int) -> _Unit:
-    return units.setdefault((block, value, sign), _Unit(block, COMPLEX, 0, value, 2, 1, 0, sign))
-
-
-def _parts(space: Any) -> Iterable[tuple[Any, int, int]]:
-    """The parts of a space with the numbers of their blocks."""
-    into = {block.slice.start: number for number, block in enumerate(space.rep_in.blocks)}
-    out = {block.slice.start: number for number, block in enumerate(space.rep_out.blocks)}
-    return [(part, into[part.into.start], out[part.out.start]) for part in space.parts]
-
-
 # ---------------------------------------------------------------- tables
 
 
@@ -347,7 +131,7 @@ def _spans(rep: Representation) -> list[_Span]:
     return [_Span(block.slice.start, block.multiplicity, block.irrep.size) for block in rep.blocks]
 
 
-def _side(units: dict[Any, _Unit], own: list[_Span], other: list[_Span], radial: int, outward: bool) -> Side:
+def _side(units: dict[Any, Unit], own: list[_Span], other: list[_Span], radial: int, outward: bool) -> Side:
     """Tables of one direction; `outward` where the field on this side is the output of the layer."""
     component_of = _components(list(units.values()), len(other))
     ordered = sorted(units.values(), key=lambda unit: (component_of[unit.links[0][1]], unit.key))
@@ -368,7 +152,7 @@ def _side(units: dict[Any, _Unit], own: list[_Span], other: list[_Span], radial:
     )  # fmt: skip
 
 
-def _components(units: list[_Unit], blocks: int) -> list[int]:
+def _components(units: list[Unit], blocks: int) -> list[int]:
     """Blocks on the other side that share features, by number: their products are dense, the others' zero."""
     leader = list(range(blocks))
 
@@ -385,7 +169,7 @@ def _components(units: list[_Unit], blocks: int) -> list[int]:
 
 
 def _segments(
-    units: list[_Unit],
+    units: list[Unit],
     places: list[int],
     width: int,
     own: list[_Span],
@@ -416,7 +200,7 @@ def _segments(
 
 
 def _weights(
-    units: list[_Unit], places: list[int], segments: Tensor, own: list[_Span], other: list[_Span],
+    units: list[Unit], places: list[int], segments: Tensor, own: list[_Span], other: list[_Span],
     radial: int, outward: bool,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Which weights make each entry of M, with which coefficients: `(T, M)` both."""
@@ -456,10 +240,10 @@ def by_place(where: Tensor, which: Tensor, what: Tensor, size: int) -> tuple[Ten
     return index, coefficient
 
 
-def _groups(units: list[_Unit], places: list[int], own: list[_Span]) -> Tensor:
+def _groups(units: list[Unit], places: list[int], own: list[_Span]) -> Tensor:
     """Runs of features that differ by a constant step of values."""
     rows: list[list[int]] = []
-    last: _Unit | None = None
+    last: Unit | None = None
     for unit, place in zip(units, places, strict=True):
         span = own[unit.block]
         same = (
