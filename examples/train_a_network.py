@@ -41,14 +41,14 @@ net = nn.Sequential(
 )
 print(net)
 training, other = prepared("torus.ply"), prepared("genus2.ply")
-optimiser = torch.optim.Adam(net.parameters(), lr=1e-2)
-for step in range(60):
+optimiser = torch.optim.Adam(net.parameters(), lr=2e-2)
+for step in range(30):
     field, target = sample(*training, count=2)
     loss = (net(field, training[1]) - target).square().sum() / target.square().sum()
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()
-    if step % 20 == 0 or step == 59:
+    if step % 10 == 0 or step == 29:
         print(f"step {step:3d}: relative squared error {loss.item():.4f}")
 
 with torch.no_grad():
