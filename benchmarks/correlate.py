@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import manifoldconv as mc
 from benchmarks import meshes
-from benchmarks.measure import REPEATS, Row, row
+from benchmarks.measure import REPEATS, Row, peak_memory, row
 
 NAME = "correlate"
 WAYS = ("streaming", "whole")
@@ -52,10 +51,7 @@ def measure(way: str, quick: bool) -> dict[str, object]:
     start = time.perf_counter()
     _collapse(way, surface, kernel, rule)
     seconds = time.perf_counter() - start
-    # Kilobytes on Linux, bytes on macOS.
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
-    return {"mesh": name, "seconds": seconds, "gigabytes": peak}
+    return {"mesh": name, "seconds": seconds, "gigabytes": peak_memory()}
 
 
 def _collapse(way: str, surface: mc.MeshSurface, kernel: mc.kernels.Kernel, rule: mc.TangentRule) -> None:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 import manifoldconv as mc
 from benchmarks import meshes
-from benchmarks.measure import Row, in_turns, ratio, row
+from benchmarks.measure import Row, in_turns, ratio, row, status_bytes
 from manifoldconv.kernels import KernelSpace, RadialBasis
 from manifoldconv.ops.arrays import gathered
 from manifoldconv.ops.plan import by_place, multiplications, space_plan
@@ -199,16 +199,9 @@ def peak(way: str, quick: bool) -> float:
     torch.autograd.grad(warm(small_field, small_weight).sum(), (small_field, small_weight))
     stored = sum(t.numel() * t.element_size() for t in operator.arrays.tensors()) if way == "operator" else 0
     Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts again from here
-    before = _status("VmRSS")
+    before = status_bytes("VmRSS")
     torch.autograd.grad(step(field, weight).sum(), (field, weight))
-    return (_status("VmHWM") - before + stored) / 1e6
-
-
-def _status(name: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(name + ":"):
-            return int(line.split()[1]) * 1024
-    raise OSError(f"/proc/self/status does not say {name}")
+    return (status_bytes("VmHWM") - before + stored) / 1e6
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ in a process of its own, whose peak memory is that of the size.
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ import numpy as np
 import torch
 
 import manifoldconv as mc
-from benchmarks.measure import Row, machine, row
+from benchmarks.measure import Row, machine, peak_memory, row
 
 NAME = "scaling"
 SIDE = 125
@@ -75,7 +74,7 @@ def measure(grid: tuple[int, int], subdivisions: int) -> dict[str, float]:
     """One size, in this process: a pullback of 96 nodes, streamed into an operator, and its application."""
     warnings.simplefilter("ignore", mc.AccuracyWarning)
     _collapse(torus((12, 12), 1))  # compiles, or reads what was compiled
-    base = _gigabytes()
+    base = peak_memory()
     surface = torus(grid, subdivisions)
     start, work = time.perf_counter(), time.process_time()
     operator = _collapse(surface)
@@ -92,8 +91,8 @@ def measure(grid: tuple[int, int], subdivisions: int) -> dict[str, float]:
         "build": build,
         "work": work,
         "forward": float(np.median(seconds)),
-        "memory": _gigabytes() - base,
-        "peak": _gigabytes(),
+        "memory": peak_memory() - base,
+        "peak": peak_memory(),
     }
 
 
@@ -102,13 +101,6 @@ def _collapse(surface: mc.MeshSurface) -> mc.ops.SparseOperator:
     rule = mc.TangentRule.polar(3 * edge, 6, 16)
     kernel = mc.kernels.gaussian(edge)
     return mc.ops.operators([kernel], mc.Pullback.blocks(surface, surface.sites(), rule))[0]
-
-
-def _gigabytes() -> float:
-    # Kilobytes on Linux, bytes on macOS.
-    return (
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
-    )
 
 
 def main(arguments: Sequence[str]) -> int:

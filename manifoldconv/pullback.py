@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 Measure = Literal["tangent", "manifold"]
 
 # Rays traced at a time: the memory that building needs besides its result is about 0.5 kB for each.
-RAYS_AT_A_TIME = 400_000
+RAYS_AT_A_TIME = 500_000
 IN_BLOCKS = "collapse it in blocks, ops.operators(kernels, Pullback.blocks(..., rows={}))"
 
 
@@ -131,6 +131,8 @@ class Pullback:
         start = 0
         densities = []
         for block in cls.blocks(manifold, sites, rule, boundary, base, frames, measure=measure):
+            if len(block) == count:  # small: nothing to put together
+                return block
             if block.density is not None:
                 densities.append(block.density)
             if index is None or weight is None or transport is None:

@@ -31,6 +31,13 @@ def _transposed_products(left, right, result):  # type: ignore[no-untyped-def]
 @leaf
 def _transposed_product(n, left, right, result):  # type: ignore[no-untyped-def]
     _, width, d, _ = right.shape
+    if d == 2:  # written out: the loops below cost more than the products
+        a, b, c, e = left[n, 0, 0], left[n, 1, 0], left[n, 0, 1], left[n, 1, 1]
+        for s in range(width):
+            p, q, r, t = right[n, s, 0, 0], right[n, s, 0, 1], right[n, s, 1, 0], right[n, s, 1, 1]
+            result[n, s, 0, 0], result[n, s, 0, 1] = a * p + b * r, a * q + b * t
+            result[n, s, 1, 0], result[n, s, 1, 1] = c * p + e * r, c * q + e * t
+        return
     for s in range(width):
         for i in range(d):
             for j in range(d):

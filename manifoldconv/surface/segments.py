@@ -11,62 +11,84 @@ import math
 import numba
 import numpy as np
 
+from manifoldconv.compiled import inlined_leaf, leaf
+from manifoldconv.surface.angles import cos_sin, heading
 
-@numba.njit(cache=True, error_model="numpy", inline="always")
+
+@inlined_leaf
 def segment_heading(tables, corner, head, apex):  # type: ignore[no-untyped-def]
-    """Angle, in the chart of `corner`, of the segment from its vertex to the point with weights (head, apex).
+    """Angle and unit vector, in the chart of `corner`, from its vertex to the point with weights (head, apex).
 
     At the vertex itself, where the segment has no direction, the bisector of the corner.
     """
     x = head * tables.chart[corner, 0] + apex * tables.chart[corner, 1]
     y = apex * tables.chart[corner, 2]
-    if x * x + y * y <= 1e-30 * tables.chart[corner, 0] ** 2:
-        return 0.5 * tables.angle[corner]
-    return math.atan2(y, x)
+    square = x * x + y * y
+    if square <= 1e-30 * tables.chart[corner, 0] ** 2:
+        angle = 0.5 * tables.angle[corner]
+        dx, dy = cos_sin(angle)
+        return angle, dx, dy
+    length = math.sqrt(square)
+    return heading(x, y), x / length, y / length
 
 
-@numba.njit(cache=True, error_model="numpy", inline="always")
-def vertex_to_face(tables, corner, heading, out):  # type: ignore[no-untyped-def]
-    """Write into `out` `(2, 2)` the transport from the frame of a corner's vertex to that of its face.
+@inlined_leaf
+def vertex_to_face(tables, corner, angle, dx, dy):  # type: ignore[no-untyped-def]
+    """The transport from the frame of a corner's vertex to that of its face, as its four entries by rows.
 
-    Along the segment that leaves the vertex at angle `heading` of the corner's chart.
+    Along the segment that leaves the vertex at `angle` in the corner's chart, there with direction (dx, dy).
     """
-    face = corner // 3
     slot = tables.fan_slot[corner]
     sense = tables.fan_sense[slot]
-    inside = heading if sense > 0 else tables.angle[corner] - heading
+    inside = angle if sense > 0 else tables.angle[corner] - angle
     at_vertex = (tables.fan_angle[slot] + inside) * tables.scale[tables.tail[corner]]
-    wx, wy = math.cos(at_vertex), math.sin(at_vertex)
-    dx, dy = math.cos(heading), math.sin(heading)
-    c, s, sign = tables.direction[corner, 0], tables.direction[corner, 1], tables.face_sign[face]
+    opposite = at_vertex > math.pi
+    wx, wy = cos_sin(at_vertex - math.pi if opposite else at_vertex)
+    if opposite:
+        wx, wy = -wx, -wy
+    c, s, sign = tables.direction[corner, 0], tables.direction[corner, 1], tables.face_sign[corner // 3]
     ux, uy = c * dx - sign * s * dy, s * dx + sign * c * dy
     side = sense * sign
-    out[0, 0], out[0, 1] = ux * wx + side * uy * wy, ux * wy - side * uy * wx
-    out[1, 0], out[1, 1] = uy * wx - side * ux * wy, uy * wy + side * ux * wx
+    return (
+        ux * wx + side * uy * wy,
+        ux * wy - side * uy * wx,
+        uy * wx - side * ux * wy,
+        uy * wy + side * ux * wx,
+    )
 
 
-@numba.njit(cache=True, error_model="numpy", parallel=True)
 def vertex_stencil(tables, face, barycentric, vertex):  # type: ignore[no-untyped-def]
     """Piecewise linear interpolation from the corners of each point's face.
 
     Returns index `(N, 3)`, weight `(N, 3)`, transport `(N, 3, 2, 2)` from the vertices' frames to the point's.
     """
     count = len(face)
-    index = np.zeros((count, 3), dtype=np.int64)
-    weight = np.zeros((count, 3))
-    transport = np.zeros((count, 3, 2, 2))
-    for point in numba.prange(count):
-        if vertex[point] >= 0:
-            index[point, 0], weight[point, 0] = vertex[point], 1.0
-            for i in range(3):
-                transport[point, i, 0, 0] = transport[point, i, 1, 1] = 1.0
-            continue
-        for i in range(3):
+    stencil = np.empty((count, 3), dtype=np.int64), np.empty((count, 3)), np.empty((count, 3, 2, 2))
+    _vertex_stencils(tables, face, barycentric, vertex, *stencil)
+    return stencil
+
+
+@numba.njit(cache=True, error_model="numpy", parallel=True)
+def _vertex_stencils(tables, face, barycentric, vertex, index, weight, transport):  # type: ignore[no-untyped-def]
+    for point in numba.prange(len(face)):
+        _vertex_stencil(tables, face, barycentric, vertex, np.int64(point), index, weight, transport)
+
+
+@leaf
+def _vertex_stencil(tables, face, barycentric, vertex, point, index, weight, transport):  # type: ignore[no-untyped-def]
+    at = vertex[point]
+    for i in range(3):
+        if at >= 0:  # that vertex alone
+            index[point, i], weight[point, i] = (at, 1.0) if i == 0 else (0, 0.0)
+            a, b, c, d = 1.0, 0.0, 0.0, 1.0
+        else:
             corner = 3 * face[point] + i
             head, apex = barycentric[point, (i + 1) % 3], barycentric[point, (i + 2) % 3]
             index[point, i], weight[point, i] = tables.tail[corner], barycentric[point, i]
-            vertex_to_face(tables, corner, segment_heading(tables, corner, head, apex), transport[point, i])
-    return index, weight, transport
+            angle, dx, dy = segment_heading(tables, corner, head, apex)
+            a, b, c, d = vertex_to_face(tables, corner, angle, dx, dy)
+        transport[point, i, 0, 0], transport[point, i, 0, 1] = a, b
+        transport[point, i, 1, 0], transport[point, i, 1, 1] = c, d
 
 
 @numba.njit(cache=True, error_model="numpy", parallel=True)
@@ -75,14 +97,13 @@ def centroid_transport(tables, face, vertex):  # type: ignore[no-untyped-def]
     count = len(face)
     transport = np.empty((count, 2, 2))
     for point in numba.prange(count):
-        carried = np.empty((2, 2))
         corner = 3 * face[point]
         while tables.tail[corner] != vertex[point]:
             corner += 1
-        vertex_to_face(tables, corner, segment_heading(tables, corner, 1 / 3, 1 / 3), carried)
-        for i in range(2):
-            for j in range(2):
-                transport[point, i, j] = carried[j, i]
+        angle, dx, dy = segment_heading(tables, corner, 1 / 3, 1 / 3)
+        a, b, c, d = vertex_to_face(tables, corner, angle, dx, dy)
+        transport[point, 0, 0], transport[point, 0, 1] = a, c
+        transport[point, 1, 0], transport[point, 1, 1] = b, d
     return transport
 
 
@@ -110,7 +131,9 @@ def across(tables, h, out):  # type: ignore[no-untyped-def]
 @numba.njit(cache=True, error_model="numpy")
 def _corner_frame(tables, corner, out):  # type: ignore[no-untyped-def]
     """Write the transport from the frame of a corner's vertex to that of its face, along the bisector."""
-    vertex_to_face(tables, corner, 0.5 * tables.angle[corner], out)
+    angle = 0.5 * tables.angle[corner]
+    dx, dy = cos_sin(angle)
+    out[0, 0], out[0, 1], out[1, 0], out[1, 1] = vertex_to_face(tables, corner, angle, dx, dy)
 
 
 @numba.njit(cache=True, error_model="numpy")
