@@ -255,7 +255,9 @@ def test_matrices_that_are_no_gauge_are_refused():
 
 def test_what_does_not_fit_the_memory_is_refused_with_what_would(monkeypatch):
     torus, sites = cases()["torus"]
-    monkeypatch.setattr("manifoldconv.pullback.RAYS_AT_A_TIME", 20 * len(RULE))  # what one block holds is not asked
+    monkeypatch.setattr(
+        "manifoldconv.pullback.RAYS_AT_A_TIME", 20 * len(RULE)
+    )  # what one block holds is not asked
     needed = 60 * len(RULE) * 4 * (8 + 8 + 4 * 8)  # index, weight, transport
     monkeypatch.setattr("manifoldconv.ops.memory.available_memory", lambda device: needed // 2)
     with pytest.raises(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from manifoldconv.pullback import Pullback
 
 # Entries of stencils (sites × nodes × stencil) that are filled at a time; beside them some numbers for each.
-ENTRIES_AT_A_TIME = 2_000_000
+ENTRIES_AT_A_TIME = 250_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +101,7 @@ def fill(
         found = np.zeros((len(shared.columns), plan.width))
         _fill_chunk(block, basis, plan, shared, found)
         rows = slice(int(row_start[a]), int(row_start[b]))
-        column[rows], values[rows] = shared.columns, torch.from_numpy(found).to(dtype)
+        column[rows], values[rows] = shared.columns, torch.from_numpy(found)
     used = torch.arange(columns)
     if classes.count > 1:
         used, column = torch.unique(column, return_inverse=True)

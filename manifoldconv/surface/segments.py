@@ -77,18 +77,21 @@ def _vertex_stencils(tables, face, barycentric, vertex, index, weight, transport
 @leaf
 def _vertex_stencil(tables, face, barycentric, vertex, point, index, weight, transport):  # type: ignore[no-untyped-def]
     at = vertex[point]
-    for i in range(3):
-        if at >= 0:  # that vertex alone
+    if at >= 0:  # that vertex alone
+        for i in range(3):
             index[point, i], weight[point, i] = (at, 1.0) if i == 0 else (0, 0.0)
-            a, b, c, d = 1.0, 0.0, 0.0, 1.0
-        else:
-            corner = 3 * face[point] + i
-            head, apex = barycentric[point, (i + 1) % 3], barycentric[point, (i + 2) % 3]
-            index[point, i], weight[point, i] = tables.tail[corner], barycentric[point, i]
-            angle, dx, dy = segment_heading(tables, corner, head, apex)
-            a, b, c, d = vertex_to_face(tables, corner, angle, dx, dy)
+            transport[point, i, 0, 0], transport[point, i, 0, 1] = 1.0, 0.0
+            transport[point, i, 1, 0], transport[point, i, 1, 1] = 0.0, 1.0
+        return
+    tail, head, apex = barycentric[point, 0], barycentric[point, 1], barycentric[point, 2]
+    for i in range(3):
+        corner = 3 * face[point] + i
+        index[point, i], weight[point, i] = tables.tail[corner], tail
+        angle, dx, dy = segment_heading(tables, corner, head, apex)
+        a, b, c, d = vertex_to_face(tables, corner, angle, dx, dy)
         transport[point, i, 0, 0], transport[point, i, 0, 1] = a, b
         transport[point, i, 1, 0], transport[point, i, 1, 1] = c, d
+        tail, head, apex = head, apex, tail
 
 
 @numba.njit(cache=True, error_model="numpy", parallel=True)
