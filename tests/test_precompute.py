@@ -127,6 +127,7 @@ def test_reasons(meshes, tmp_path):
 def test_too_little_memory_is_a_reason(meshes, tmp_path, monkeypatch):
     (mesh,) = meshes("a")
     monkeypatch.setattr("manifoldconv.ops.memory.available_memory", lambda device: 1000)
+    monkeypatch.setattr("manifoldconv.pullback.RAYS_AT_A_TIME", 1)  # what one block holds is not asked
     outcome = work_on(str(mesh), Recipe(**LEAN), str(tmp_path), "t")
     assert outcome.state == "failed"
     assert re.search(
