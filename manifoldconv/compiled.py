@@ -17,3 +17,5 @@ _OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "_nrt": False
 leaf = numba.njit(**_OPTIONS)
 # The same, copied into the caller: for the steps of an inner loop.
 inlined_leaf = numba.njit(inline="always", **_OPTIONS)
+# As `leaf`, called from Python by several threads at once: the others go on meanwhile.
+threaded_leaf = numba.njit(nogil=True, **_OPTIONS)

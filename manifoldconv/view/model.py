@@ -37,17 +37,14 @@ from manifoldconv.view.trail import Trail
 RADII = (2.0, 3.0, 4.0, 6.0, 8.0)  # in mean edges
 IMPULSE = "impulse where you picked"
 NAMED = ("z", "y", "x", "noise:1", "mean-curvature", "gaussian-curvature")
-SLOW, VECTOR = (
-    6e7,
-    4,
-)  # readings that take more than a second or so on two cores; scalars as long as a vector takes
+SLOW = 6e7  # readings of scalars that take more than a second or so on two cores
+VECTOR = 4  # readings of scalars that take as long as one of a vector
 DRAFT = 2.0  # how much farther apart its nodes are
 KEPT_BYTES = 3e8  # of responses that are kept for when they are asked for again
 
 Watch = Callable[[float], None]
-Key = tuple[
-    float, bool, str, bool
-]  # of what is swept: radius, whether it reads vectors, signal, whether a draft
+# Of what is swept: radius, whether it reads vectors, signal, whether a draft.
+Key = tuple[float, bool, str, bool]
 
 LABELS = {
     "signal": "signal",

@@ -8,13 +8,11 @@ the bits are the same for any number of them.
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
+from manifoldconv.compiled import threaded_leaf
 from manifoldconv.ops.arrays import Arrays, Direction
 from manifoldconv.ops.backends.shares import Rows, in_shares
 from manifoldconv.ops.gather import COMPLEX_AT_ONCE, REAL_AT_ONCE
@@ -33,10 +31,6 @@ from manifoldconv.ops.vector import lanes, with_room, with_room_behind
 FEATURES_AT_A_TIME = 128 * 1024
 # Sums over all rows are split in so many parts; fewer where they would take more memory than this.
 PARTS, PARTS_MEMORY = 32, 64 * 1024 * 1024
-
-# As `manifoldconv.compiled.leaf`, and other threads go on meanwhile.
-_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
-_entry = numba.njit(**_OPTIONS)
 
 
 def forward(field: Tensor, matrix: Tensor, arrays: Arrays) -> Tensor:
@@ -220,7 +214,7 @@ def _rows_at_a_time(direction: Direction, like: Tensor) -> int:
 # ---------------------------------------------------------------- compiled
 
 
-@_entry
+@threaded_leaf
 def _pack(start, stop, source, order, x):
     width = len(order)
     for row in range(start, stop):
@@ -228,7 +222,7 @@ def _pack(start, stop, source, order, x):
             x[row * width + c] = source[row * width + order[c]]
 
 
-@_entry
+@threaded_leaf
 def _forward(
     start,
     stop,
@@ -263,7 +257,7 @@ def _forward(
             _product(first, last, a * rows, panels, table, y, y_width, out, channels, vector)
 
 
-@_entry
+@threaded_leaf
 def _features(
     first,
     last,
@@ -297,7 +291,7 @@ def _features(
                     y, place)  # fmt: skip
 
 
-@_entry
+@threaded_leaf
 def _product(first, last, row, panels, table, y, y_width, out, channels, vector):
     """out[row + first : row + last] = Y M."""
     for c in range((row + first) * channels, (row + last) * channels):
@@ -307,7 +301,7 @@ def _product(first, last, row, panels, table, y, y_width, out, channels, vector)
                     out, (row + first) * channels + table[panel, 2], channels, table[panel, 3])  # fmt: skip
 
 
-@_entry
+@threaded_leaf
 def _backward(
     start,
     stop,
@@ -352,7 +346,7 @@ def _backward(
                                 place + segments[s, 4] + c - c0, c1 - c0, min(vector, c1 - c))  # fmt: skip
 
 
-@_entry
+@threaded_leaf
 def _contract(
     start,
     stop,

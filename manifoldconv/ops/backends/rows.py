@@ -7,13 +7,10 @@ out[p] = Σ_j values[j] f[column[j]],    j from row_start[p] to row_start[p + 1]
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba
 import numpy as np
 from torch import Tensor
 
-from manifoldconv.compiled import leaf
+from manifoldconv.compiled import leaf, threaded_leaf
 from manifoldconv.ops.backends.shares import Rows, in_shares
 from manifoldconv.ops.vector import (
     lanes,
@@ -26,9 +23,6 @@ from manifoldconv.ops.vector import (
     with_room_behind,
     zero,
 )
-
-# As `manifoldconv.compiled.leaf`, and other threads go on meanwhile.
-_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
 
 
 def sum_rows(field: Tensor, row_start: Tensor, column: Tensor, values: Tensor) -> Tensor:
@@ -45,7 +39,7 @@ def sum_rows(field: Tensor, row_start: Tensor, column: Tensor, values: Tensor) -
     return out
 
 
-@numba.njit(**_OPTIONS)
+@threaded_leaf
 def _sum_rows(start, stop, row_start, column, values, x, channels, out):
     """All rows for up to four vectors of channels at a time: a call for each row would cost as much as its sums."""
     width = length(x)
